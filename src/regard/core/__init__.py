@@ -1,0 +1,1 @@
+"""The words everything else is written in: records, grids, operators, shapes, errors, seeds."""
