@@ -1,0 +1,101 @@
+"""The mechanisms by name, and what is known of each."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from torch import nn
+
+from regard.core.errors import InputError
+from regard.core.registry import Registry
+
+MechanismKind = Literal["softmax", "linear", "gate"]
+MechanismModule = TypeVar("MechanismModule", bound=type[nn.Module])
+
+
+@dataclass(frozen=True)
+class Mechanism:
+    """What Regard knows of a mechanism.
+
+    Attributes:
+        name: the name users write.
+        module: the class; called as `module(channels, **options)`.
+        kind: what capture sees at its site.
+        paper: authors and year.
+        arxiv: the arXiv id, or None.
+        context: True if its forward takes a second feature map.
+        output: `map` (the input's shape) or `vector` (batch, channel).
+        examples: option sets that the contract suite runs, each a change from the defaults.
+
+    """
+
+    name: str
+    module: Callable[..., nn.Module]
+    kind: MechanismKind
+    paper: str
+    arxiv: str | None = None
+    context: bool = False
+    output: Literal["map", "vector"] = "map"
+    examples: Sequence[Mapping[str, Any]] = field(default=({},))
+
+
+mechanisms: Registry[Mechanism] = Registry("mechanism")
+
+
+def register(
+    name: str,
+    *,
+    kind: MechanismKind,
+    paper: str,
+    arxiv: str | None = None,
+    context: bool = False,
+    output: Literal["map", "vector"] = "map",
+    examples: Sequence[Mapping[str, Any]] = (),
+) -> Callable[[MechanismModule], MechanismModule]:
+    """Register a module class as a mechanism; that enrols it in `regard.testing.check_mechanism`.
+
+    The class is called with the number of channels and the user's options, and maps
+    (batch, channel, height, width) to the same shape.
+
+    Example:
+        >>> @regard.attention.register("brightness_gate", kind="gate", paper="us, 2026")
+        ... class BrightnessGate(nn.Module):
+        ...     def __init__(self, channels):
+        ...         super().__init__()
+        ...     def forward(self, x):
+        ...         return x * x.mean(1, keepdim=True).sigmoid()
+
+    """
+
+    def add(module: MechanismModule) -> MechanismModule:
+        entry = Mechanism(
+            name=name,
+            module=module,
+            kind=kind,
+            paper=paper,
+            arxiv=arxiv,
+            context=context,
+            output=output,
+            examples=({}, *examples),
+        )
+        mechanisms.add(name, entry)
+        return module
+
+    return add
+
+
+def create(name: str, channels: int, **options: Any) -> nn.Module:
+    """Build a mechanism by name for feature maps of `channels` channels.
+
+    Raises:
+        InputError: no such mechanism (the near matches are named), or an option that it does not
+            take.
+
+    """
+    mechanism = mechanisms[name]
+    try:
+        return mechanism.module(channels, **options)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise InputError(f"mechanism {name!r}: {error}") from error

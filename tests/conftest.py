@@ -1,0 +1,31 @@
+"""Shapes are checked in every call under pytest: jaxtyping's annotations, enforced by beartype."""
+
+import os
+from pathlib import Path
+
+import pytest
+from jaxtyping import install_import_hook
+
+# Must run before the first import of regard.
+install_import_hook("regard", "beartype.beartype")
+
+# A spawned worker or a library that asks for a model must never reach for the network.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip what needs a GPU or the real data sets where they are absent, and say so."""
+    import torch
+
+    data = Path(os.environ.get("REGARD_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    for item in items:
+        if "gpu" in item.keywords and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        if "data" in item.keywords and not data.is_dir():
+            item.add_marker(pytest.mark.skip(reason="needs the real data: set REGARD_DATA"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Return the folder of real data sets; for tests marked `data`."""
+    return Path(os.environ.get("REGARD_DATA", Path(__file__).parents[2] / "shared" / "data"))
