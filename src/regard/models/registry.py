@@ -1,0 +1,70 @@
+"""Networks by name, and where attention goes in each when the user names no place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import nn
+
+from regard.core.registry import Registry
+
+Builder = TypeVar("Builder", bound=Callable[..., nn.Module])
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a mechanism goes by default, as a glob over module names.
+
+    Attributes:
+        gate: for gates; their papers put them into every residual branch.
+        mixing: for mechanisms that mix positions; behind the last stage positions are few.
+
+    """
+
+    gate: str
+    mixing: str
+
+
+@dataclass(frozen=True)
+class Network:
+    """What Regard knows of a network.
+
+    Attributes:
+        name: the name users write.
+        build: called as `build(classes, **options)`.
+        paper: authors and year.
+        size: side of the input in pixels that it was made for.
+        places: where attention goes when no place is named.
+        arxiv: the arXiv id, or None.
+        attention: the mechanism it has when the user names none, or None.
+
+    """
+
+    name: str
+    build: Callable[..., nn.Module]
+    paper: str
+    size: int
+    places: Places
+    arxiv: str | None = None
+    attention: str | None = None
+
+
+networks: Registry[Network] = Registry("model")
+
+
+def register(
+    name: str,
+    *,
+    paper: str,
+    size: int,
+    places: Places,
+    arxiv: str | None = None,
+    attention: str | None = None,
+) -> Callable[[Builder], Builder]:
+    """Register a function `build(classes, **options)` as a network."""
+
+    def add(build: Builder) -> Builder:
+        networks.add(name, Network(name, build, paper, size, places, arxiv, attention))
+        return build
+
+    return add
