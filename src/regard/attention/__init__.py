@@ -4,12 +4,32 @@ Importing this package registers them all. Each file holds a class, exported her
 function that it wraps (`from regard.attention.scaled_dot_product import scaled_dot_product`).
 """
 
+from regard.attention.attention_gate import AttentionGate
+from regard.attention.bam import BAM
+from regard.attention.cbam import CBAM
+from regard.attention.coordinate import Coordinate
+from regard.attention.eca import ECA
+from regard.attention.global_context import GlobalContext
 from regard.attention.registry import Mechanism, create, mechanisms, register
 from regard.attention.scaled_dot_product import ScaledDotProduct
+from regard.attention.selective_kernel import SelectiveKernel
+from regard.attention.simam import SimAM
+from regard.attention.squeeze_excite import SqueezeExcite
+from regard.attention.triplet import Triplet
 
 __all__ = [
+    "BAM",
+    "CBAM",
+    "ECA",
+    "AttentionGate",
+    "Coordinate",
+    "GlobalContext",
     "Mechanism",
     "ScaledDotProduct",
+    "SelectiveKernel",
+    "SimAM",
+    "SqueezeExcite",
+    "Triplet",
     "create",
     "mechanisms",
     "register",

@@ -49,7 +49,7 @@ def require_odd(name: str, value: int, *, at_least: int = 1) -> None:
 
 
 def require_channels(mechanism: str, x: Tensor, channels: int) -> None:
-    """Raise InputError if x, (batch, channel, …), has not the channels its mechanism was made for."""
+    """Raise InputError if x, (batch, channel, …), has other channels than were promised."""
     if x.shape[1] != channels:
         raise InputError(
             f"{mechanism} was made for {channels} channels and got a map of {x.shape[1]}; "
