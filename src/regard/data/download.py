@@ -4,7 +4,7 @@ import os
 import shutil
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -48,7 +48,7 @@ def fetch(url: str, known_hash: str, *, otherwise: str) -> Path:
             known_hash,
             fname=name,
             path=folder,
-            downloader=_Resuming(folder / f"{name}.part"),
+            downloader=cast("Any", _Resuming(folder / f"{name}.part")),  # pooch's stub is wrong
         )
     except (OSError, HTTPException) as error:
         raise InputError(

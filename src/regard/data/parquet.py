@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,13 +31,19 @@ def load_parquet(folder: str | Path, split: str) -> ImageDataset:
     """
     folder = Path(folder)
     files = split_files(folder, split)
-    key = content_key(files, "parquet", split)
-    return cached_dataset(key, lambda: _decode(files, f"{folder.name}/{split}"))
+    name = f"{folder.name}/{split}"
+    dataset = cached_dataset(content_key(files, "parquet"), lambda: _decode(files, name))
+    return replace(dataset, name=name)  # the same files may have been cached from another folder
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """Return the parquet files in `folder` and its folders, in order."""
+    return sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")])
 
 
 def split_files(folder: Path, split: str) -> list[Path]:
     """Return the parquet files of `split` below `folder`, in order."""
-    files = sorted(folder.rglob("*.parquet"))
+    files = parquet_files(folder)
     chosen = [path for path in files if path.stem.split("-")[0] == split]
     if not chosen:
         splits = sorted({path.stem.split("-")[0] for path in files})
@@ -81,9 +88,8 @@ def _columns(schema: pa.Schema, path: Path) -> tuple[str, str]:
     for wanted in (_IMAGE_COLUMNS, _LABEL_COLUMNS):
         known = [name for name in wanted if name in schema.names]
         if not known:
-            raise InputError(
-                f"{path} has no column {' or '.join(wanted)}; its columns: {', '.join(schema.names)}"
-            )
+            columns = ", ".join(schema.names)
+            raise InputError(f"{path} has no column {' or '.join(wanted)}; its columns: {columns}")
         found.append(known[0])
     return found[0], found[1]
 
