@@ -1,12 +1,13 @@
 """The mechanisms by name, and what is known of each."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from torch import nn
 
-from regard.core.errors import InputError
+from regard.core.errors import InputError, unknown_name
 from regard.core.registry import Registry
 
 MechanismKind = Literal["softmax", "linear", "gate"]
@@ -37,6 +38,21 @@ class Mechanism:
     context: bool = False
     output: Literal["map", "vector"] = "map"
     examples: Sequence[Mapping[str, Any]] = field(default=({},))
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of the options that the class takes, in its order."""
+        _channels, *options = inspect.signature(self.module).parameters
+        return tuple(options)
+
+    def build(self, channels: int, **options: Any) -> nn.Module:
+        """Build the module; an option that it does not take is an `InputError`."""
+        for option in options:
+            if option not in self.options:
+                if not self.options:
+                    raise InputError(f"mechanism {self.name!r} takes no options, got {option!r}")
+                raise unknown_name(f"{self.name} option", option, self.options)
+        return self.module(channels, **options)
 
 
 mechanisms: Registry[Mechanism] = Registry("mechanism")
@@ -88,14 +104,8 @@ def create(name: str, channels: int, **options: Any) -> nn.Module:
     """Build a mechanism by name for feature maps of `channels` channels.
 
     Raises:
-        InputError: no such mechanism (the near matches are named), or an option that it does not
-            take.
+        InputError: no such mechanism, or an option that it does not take (the near matches are
+            named).
 
     """
-    mechanism = mechanisms[name]
-    try:
-        return mechanism.module(channels, **options)
-    except TypeError as error:
-        if "argument" not in str(error):
-            raise
-        raise InputError(f"mechanism {name!r}: {error}") from error
+    return mechanisms[name].build(channels, **options)

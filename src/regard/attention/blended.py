@@ -1,0 +1,28 @@
+"""A mechanism that starts as the identity, so that it can go into a trained network."""
+
+import torch
+from torch import nn
+
+from regard.core.shapes import FeatureMap
+
+
+class Blended(nn.Module):
+    """x + γ (m(x) − x), with a learnable γ that starts at 0; γ = 1 is the mechanism alone.
+
+    At γ = 0 only γ has a gradient, the inner product of the output's gradient with m(x) − x; the
+    mechanism's own parameters have one, scaled by γ, as soon as the first step has moved γ.
+    (ReZero, Bachlechner et al. 2020, arXiv 2003.04887, starts residual branches in the same way.)
+
+    Args:
+        mechanism: maps (batch, channel, height, width) to the same shape.
+
+    """
+
+    def __init__(self, mechanism: nn.Module) -> None:
+        super().__init__()
+        self.mechanism = mechanism
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x: FeatureMap) -> FeatureMap:
+        """(batch, channel, height, width) to the same."""
+        return x + self.gamma * (self.mechanism(x) - x)

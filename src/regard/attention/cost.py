@@ -1,0 +1,61 @@
+"""What a module costs: its parameters, and the floating-point operations of one forward pass."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from regard.core.errors import InputError
+from regard.core.modes import evaluating
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of a module.
+
+    Attributes:
+        parameters: how many numbers are trained; a shared parameter counts once.
+        flops: operations of the forward pass's convolutions, matrix products and fused attention,
+            a multiply-add being two. Elementwise work, normalisation, pooling and softmax are not
+            counted.
+
+    """
+
+    parameters: int
+    flops: int
+
+
+def cost(module: nn.Module, *input_shapes: tuple[int, ...]) -> Cost:
+    """Count a module's parameters and the FLOPs of its forward pass in eval mode.
+
+    Nothing is computed: the pass runs on the meta device, where tensors have shapes and no
+    numbers, so size costs neither time nor memory. The module itself is left as it is.
+
+    Args:
+        module: any module whose forward takes tensors and does not look at their values.
+        input_shapes: the shape of each input, the batch included.
+
+    Raises:
+        InputError: no shape was given.
+
+    Example:
+        >>> cost(nn.Conv2d(16, 32, 1), (1, 16, 8, 8))
+        Cost(parameters=544, flops=65536)
+
+    """
+    if not input_shapes:
+        raise InputError("cost needs the shape of each input, such as cost(module, (1, 64, 7, 7))")
+    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
+    dtype = next((t.dtype for t in tensors.values() if t.is_floating_point()), None)
+    shapes_only = {name: torch.empty_like(t, device="meta") for name, t in tensors.items()}
+    inputs = tuple(torch.empty(shape, device="meta", dtype=dtype) for shape in input_shapes)
+    # Of the backends of fused attention, torch's counter has no formula for the CPU's and would
+    # call it free; the plain one is two matrix products, which it counts.
+    counter = FlopCounterMode(display=False)
+    with torch.no_grad(), evaluating(module), sdpa_kernel(SDPBackend.MATH), counter:
+        functional_call(module, shapes_only, inputs)
+    parameters = sum(parameter.numel() for parameter in module.parameters())
+    return Cost(parameters=parameters, flops=counter.get_total_flops())
