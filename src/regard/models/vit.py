@@ -9,7 +9,6 @@ stand behind it.
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from regard.attention import create
 from regard.core.errors import InputError
@@ -20,10 +19,9 @@ from regard.models.registry import Places, register
 class ChannelNorm(nn.LayerNorm):
     """Layer norm over the channels of a feature map."""
 
-    def forward(self, x: FeatureMap) -> FeatureMap:
+    def forward(self, input: FeatureMap) -> FeatureMap:
         """(batch, channel, height, width) to the same."""
-        x = F.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
-        return x.movedim(-1, 1)
+        return super().forward(input.movedim(1, -1)).movedim(-1, 1)
 
 
 class Block(nn.Module):
@@ -75,7 +73,7 @@ class ViT(nn.Module):
             raise InputError(f"width {width} is not a multiple of 4, which the positions need")
         self.patch_embed = nn.Conv2d(3, width, patch, patch)
         # Positions are given in by `sine_positions`, so the heads need no bias of their own.
-        options = {"num_heads": heads, "relative_position_bias": False}
+        options = {"num_heads": heads, "position_bias": False}
         self.blocks = nn.Sequential(*(Block(width, "multi_head", **options) for _ in range(depth)))
         self.norm = ChannelNorm(width)
         self.head = nn.Linear(width, classes)

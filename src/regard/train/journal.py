@@ -21,13 +21,14 @@ class Journal:
 
     def __init__(self, folder: Path, epoch: int) -> None:
         self.path = folder / "metrics.jsonl"
-        kept = [line for line in read_journal(folder) if line["epoch"] < epoch]
-        write_text(self.path, "".join(json.dumps(line) + "\n" for line in kept))
+        self.lines = [line for line in read_journal(folder) if line["epoch"] < epoch]
+        write_text(self.path, "".join(json.dumps(line) + "\n" for line in self.lines))
         # purge_step hides the dropped epochs from TensorBoard's curves too.
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=epoch)
 
     def write(self, figures: dict[str, Any]) -> None:
         """Add one epoch's figures; `epoch` must be among them."""
+        self.lines.append(figures)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(figures) + "\n")
         for name, value in figures.items():

@@ -139,4 +139,5 @@ class MovingAverage:
                 current.append(tensor.detach())
             else:
                 mine.copy_(tensor)
-        torch._foreach_lerp_(averaged, current, 1 - keep)
+        torch._foreach_mul_(averaged, keep)
+        torch._foreach_add_(averaged, current, alpha=1 - keep)

@@ -1,0 +1,74 @@
+"""A network together with what it takes to use it: preprocessing, labels and task."""
+
+from typing import Literal
+
+from PIL import Image
+from torch import Tensor, nn
+
+from regard.core.errors import InputError, unknown_name
+from regard.core.shapes import Images
+from regard.models.preprocessing import Preprocessing
+
+Task = Literal["classify", "features"]
+
+
+class VisionModel(nn.Module):
+    """A network with its preprocessing, labels and task.
+
+    Calling it is calling the network: preprocessed images (batch, 3, height, width) in, the
+    network's output out.
+
+    Args:
+        network: the network itself, as its library made it.
+        name: what it is called in pictures and reports.
+        preprocessing: how it wants its images.
+        labels: the class names, in the order of its outputs; empty for a task without classes.
+        task: `classify`, or `features` for a backbone without a head.
+        assumed: what its library did not say and had to be assumed, one sentence each.
+
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        *,
+        name: str,
+        preprocessing: Preprocessing,
+        labels: tuple[str, ...] = (),
+        task: Task = "classify",
+        assumed: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.name = name
+        self.preprocessing = preprocessing
+        self.labels = labels
+        self.task: Task = task
+        self.assumed = assumed
+        self.eval()
+
+    def forward(self, images: Images) -> Tensor:
+        """Run the network on preprocessed images (batch, 3, height, width)."""
+        return self.network(images)
+
+    def prepare(self, picture: Image.Image) -> Images:
+        """Turn an RGB picture into the network's input, (1, 3, height, width)."""
+        return self.preprocessing(picture)
+
+    def class_index(self, target: int | str) -> int:
+        """Return the index of a class given by index or name.
+
+        Raises:
+            InputError: no such class (the near matches are named).
+
+        """
+        if isinstance(target, int) or target.isdecimal():
+            index = int(target)
+            if not 0 <= index < len(self.labels):
+                raise InputError(
+                    f"class {index} does not exist: {self.name} knows {len(self.labels)} classes"
+                )
+            return index
+        if target not in self.labels:
+            raise unknown_name(f"class of {self.name}", target, self.labels)
+        return self.labels.index(target)

@@ -1,0 +1,166 @@
+"""Train a classifier and leave a run's folder behind."""
+
+import shlex
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import nn
+
+from regard.core.errors import InputError
+from regard.core.files import output_folder
+from regard.core.run_files import is_finished, read_config
+from regard.core.shapes import Images
+from regard.train.device import Fabric
+from regard.train.loop import CHECKPOINT, EpochBatches, fit
+from regard.train.recipe import Recipe
+from regard.train.run_folder import (
+    hardware,
+    versions,
+    write_card,
+    write_config,
+    write_weights,
+)
+
+
+class Normalisation(Protocol):
+    """What training needs of a model's preprocessing."""
+
+    def normalise(self, images: Images) -> Images:
+        """Images in [0, 1] to what the network is given."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values for `config.json`."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassifierRun:
+    """Everything that a run is, but for the weights.
+
+    Attributes:
+        model: plain values from which the network can be built again.
+        preprocessing: how the network wants its images.
+        labels: the class names.
+        data: name, number of images, fingerprint, augmentation: plain values.
+        recipe: how to train.
+        seed: decides weights, order, augmentation and dropout.
+
+    """
+
+    model: dict[str, Any]
+    preprocessing: Normalisation
+    labels: tuple[str, ...]
+    data: dict[str, Any]
+    recipe: Recipe
+    seed: int
+
+    def identity(self) -> dict[str, Any]:
+        """Return what must be equal for a run to be gone on with."""
+        return {
+            "task": "classify",
+            "model": self.model,
+            "preprocessing": self.preprocessing.to_json(),
+            "labels": list(self.labels),
+            "data": self.data,
+            "recipe": asdict(self.recipe),
+            "seed": self.seed,
+        }
+
+
+def train_classifier(
+    network: nn.Module,
+    run: ClassifierRun,
+    batches: EpochBatches,
+    *,
+    out: Path,
+    fabric: Fabric,
+    validation: EpochBatches | None = None,
+    compile: bool = False,
+    quiet: bool = False,
+) -> list[dict[str, Any]]:
+    """Train `network` in place and write the run's folder; go on where an earlier try stopped.
+
+    Args:
+        network: images to logits, with the weights to start from.
+        run: what the run is.
+        batches: the training images.
+        out: the run's folder; made if needed.
+        fabric: device, precision and processes, from `start_fabric`.
+        validation: images to measure after each epoch; never the test split.
+        compile: run the model through `torch.compile`.
+        quiet: show no progress.
+
+    Returns:
+        The figures of every epoch.
+
+    Raises:
+        InputError: the folder holds a finished run, or another one.
+
+    """
+    folder = output_folder(out)
+    _claim(folder, run)
+    config = {
+        **run.identity(),
+        "parameters": sum(parameter.numel() for parameter in network.parameters()),
+        "precision": str(fabric._precision.precision),
+        "hardware": hardware(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "versions": versions(),
+        "command": shlex.join(["regard", *sys.argv[1:]]),
+    }
+    if fabric.is_global_zero:
+        write_config(folder, config)
+    lines = fit(
+        network,
+        batches,
+        out=folder,
+        recipe=run.recipe,
+        normalise=run.preprocessing.normalise,
+        validation=validation,
+        seed=run.seed,
+        fabric=fabric,
+        compile=compile,
+        quiet=quiet,
+    )
+    if fabric.is_global_zero:
+        write_card(folder, config, _final_figures(lines))
+        # The weights come last: their presence is what says that a run is finished.
+        write_weights(folder, network)
+        (folder / CHECKPOINT).unlink(missing_ok=True)
+    return lines
+
+
+def _claim(folder: Path, run: ClassifierRun) -> None:
+    """Refuse a folder that holds a finished run, or the beginning of another one."""
+    if is_finished(folder):
+        raise InputError(f"{folder} holds a finished run; choose another --out or remove it")
+    if not (folder / CHECKPOINT).is_file():
+        return
+    before = read_config(folder)
+    for name, value in run.identity().items():
+        if before.get(name) != _as_json(value):
+            raise InputError(
+                f"{folder} holds the beginning of another run ({name} was {before.get(name)}, "
+                f"now {value}); choose another --out or remove it"
+            )
+
+
+def _as_json(value: Any) -> Any:
+    """Return `value` as it comes back from a JSON file: tuples as lists."""
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_as_json(item) for item in value]
+    return value
+
+
+def _final_figures(lines: list[dict[str, Any]]) -> dict[str, str]:
+    last = lines[-1]
+    figures = {"training accuracy (augmented)": f"{last['train_accuracy']:.2%}"}
+    if "validation_accuracy" in last:
+        figures["validation accuracy"] = f"{last['validation_accuracy']:.2%}"
+    return figures

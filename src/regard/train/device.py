@@ -1,0 +1,66 @@
+"""Device, precision and several processes, by Lightning Fabric."""
+
+import logging
+import warnings
+from typing import Any, Literal
+
+import torch
+
+from regard.core.errors import InputError
+
+try:
+    from lightning_fabric import Fabric
+except ModuleNotFoundError:  # the same code under its other name, in the `lightning` package
+    from lightning.fabric import Fabric
+
+Device = Literal["auto", "cpu", "cuda", "mps"]
+Precision = Literal["auto", "bf16", "fp32"]
+
+__all__ = ["Device", "Fabric", "Precision", "cpu_has_bf16", "start_fabric"]
+
+
+def cpu_has_bf16() -> bool:
+    """Return whether this CPU multiplies bfloat16 in hardware; without that it is slower."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _has_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device == "cpu" and cpu_has_bf16()
+
+
+def start_fabric(
+    device: Device = "auto", precision: Precision = "auto", devices: int | Literal["auto"] = 1
+) -> Fabric:
+    """Choose device and precision and, under torchrun, join the other processes.
+
+    Args:
+        device: `auto` takes a GPU where there is one.
+        precision: `auto` takes bfloat16 where the hardware multiplies it, else float32.
+        devices: how many; `auto` takes all. With `torchrun`, what it started.
+
+    Raises:
+        InputError: a device or precision that this machine does not have.
+
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device not in ("cpu", "cuda", "mps"):
+        raise InputError(f"unknown device {device!r}; choose auto, cpu, cuda or mps")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise InputError("this machine has no CUDA device; use --device cpu")
+    if precision not in ("auto", "bf16", "fp32"):
+        raise InputError(f"unknown precision {precision!r}; choose auto, bf16 or fp32")
+    if precision == "auto":
+        precision = "bf16" if _has_bf16(device) else "fp32"
+    mode: Any = {"bf16": "bf16-mixed", "fp32": "32-true"}[precision]
+    # Fabric announces what the user just asked for.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fabric = Fabric(accelerator=device, devices=devices, precision=mode)
+        fabric.launch()
+    return fabric

@@ -1,0 +1,294 @@
+"""The training loop, for any network that maps images to logits.
+
+Every random number of a run is a function of (seed, epoch, step): the batches by
+`regard.data.Batches`, dropout and the like by seeding torch before each step. A checkpoint
+therefore needs no random state, and a run that was killed ends with the very weights that it
+would have had.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from regard.core.errors import InputError, RegardError
+from regard.core.seeding import derive_seed, preserved_random_state
+from regard.core.shapes import Images, Labels
+from regard.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from regard.train.device import Fabric, start_fabric
+from regard.train.interrupt import StopRequest
+from regard.train.journal import Journal
+from regard.train.progress import TrainingProgress
+from regard.train.recipe import (
+    MovingAverage,
+    Recipe,
+    learning_rate,
+    make_optimizer,
+    set_learning_rate,
+)
+
+CHECKPOINT = "checkpoint.pt"
+
+_LOOK_EVERY = 20
+"""Steps between two looks at the loss: on a GPU each look waits for the device."""
+
+_SECONDS_BETWEEN_CHECKPOINTS = 120.0
+
+
+class EpochBatches(Protocol):
+    """What the loop needs of its data: `regard.data.Batches`, or anything like it."""
+
+    def __len__(self) -> int:
+        """Return the steps an epoch."""
+        ...
+
+    def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Labels]]:
+        """Yield (images in [0, 1], labels) of epoch `index` from a step on."""
+        ...
+
+
+class Diverged(InputError):
+    """The loss became NaN or infinite."""
+
+
+class Interrupted(RegardError):
+    """Training was stopped by Ctrl-C; its checkpoint is written."""
+
+
+def fit(
+    model: nn.Module,
+    batches: EpochBatches,
+    *,
+    out: Path,
+    recipe: Recipe | None = None,
+    normalise: Callable[[Tensor], Tensor] | None = None,
+    validation: EpochBatches | None = None,
+    seed: int = 0,
+    fabric: Fabric | None = None,
+    compile: bool = False,
+    quiet: bool = False,
+) -> list[dict[str, Any]]:
+    """Train `model` in place and leave it on the CPU with its final weights, in eval mode.
+
+    The folder gets `metrics.jsonl`, TensorBoard events and, while training goes on,
+    `checkpoint.pt`. Where the folder holds a checkpoint, training goes on from it.
+
+    Args:
+        model: images (batch, 3, height, width) to logits (batch, class).
+        batches: training images in [0, 1] and labels.
+        out: the run's folder, which exists.
+        recipe: everything that decides how to train; the default is `Recipe()`.
+        normalise: applied to the images of every batch.
+        validation: images to measure after each epoch; never the test split.
+        seed: of dropout and other randomness inside the model.
+        fabric: device, precision and processes; by default what `start_fabric()` finds.
+        compile: run the model through `torch.compile`.
+        quiet: show no progress.
+
+    Returns:
+        One dictionary of figures an epoch, as in `metrics.jsonl`.
+
+    Raises:
+        Diverged: the loss became NaN; the last good checkpoint stays.
+        Interrupted: Ctrl-C; the checkpoint is written and the same call goes on.
+
+    """
+    fabric = fabric or start_fabric()
+    run = _Run(model, batches, recipe or Recipe(), normalise, seed, fabric, out, compile)
+    try:
+        with preserved_random_state(), StopRequest() as stop:
+            return run.train(validation, stop, quiet=quiet)
+    finally:
+        model.to("cpu").eval()
+
+
+class _Run:
+    """The moving parts of one run: model, optimizer, average, and how far they are."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        batches: EpochBatches,
+        recipe: Recipe,
+        normalise: Callable[[Tensor], Tensor] | None,
+        seed: int,
+        fabric: Fabric,
+        out: Path,
+        compile: bool,
+    ) -> None:
+        self.batches, self.recipe, self.normalise = batches, recipe, normalise
+        self.seed, self.fabric, self.out = seed, fabric, out
+        # Convolutions are about twice as fast with the channels last, on CPU and GPU.
+        self.model = model.to(fabric.device)
+        self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.optimizer = make_optimizer(self.model, recipe)
+        self.progress = Progress()
+        self._resume()
+        self.average = MovingAverage(self.model, recipe.ema) if recipe.ema else None
+        if self._saved and self.average:
+            self.average.state = self._saved["average"]
+        forward: Any = torch.compile(self.model) if compile else self.model
+        self.forward, self.fabric_optimizer = fabric.setup(forward, self.optimizer)
+        self.tensors = list(self.model.state_dict(keep_vars=True).items())
+        self.saved_at = time.monotonic()
+
+    @property
+    def steps(self) -> int:
+        return len(self.batches)
+
+    def _resume(self) -> None:
+        path = self.out / CHECKPOINT
+        self._saved: dict[str, Any] = {}
+        if not path.is_file():
+            return
+        self._saved, self.progress = load_checkpoint(path, self.fabric.device)
+        try:
+            self.model.load_state_dict(self._saved["model"])
+            self.optimizer.load_state_dict(self._saved["optimizer"])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{path} belongs to another network or recipe; choose another --out or delete it"
+            ) from error
+
+    def save(self) -> None:
+        """Write the checkpoint (by one process only)."""
+        self.saved_at = time.monotonic()
+        if self.fabric.is_global_zero:
+            state = {
+                "model": self.model.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "average": self.average.state if self.average else {},
+            }
+            save_checkpoint(self.out / CHECKPOINT, state, self.progress)
+
+    def train(
+        self, validation: EpochBatches | None, stop: StopRequest, *, quiet: bool
+    ) -> list[dict[str, Any]]:
+        """Train from where the checkpoint is to the last epoch."""
+        quiet = quiet or not self.fabric.is_global_zero
+        done = self.progress.epoch * self.steps + self.progress.step
+        journal = Journal(self.out, self.progress.epoch) if self.fabric.is_global_zero else None
+        try:
+            with TrainingProgress(self.recipe.epochs, self.steps, done=done, quiet=quiet) as bar:
+                while self.progress.epoch < self.recipe.epochs:
+                    figures = self._epoch(bar, stop)
+                    if validation is not None:
+                        figures |= self._validate(validation)
+                    if journal:
+                        journal.write(figures)
+                    self.progress = Progress(epoch=self.progress.epoch + 1)
+                    self.save()
+                    bar.epoch_done(figures)
+        finally:
+            if journal:
+                journal.close()
+        if self.average:
+            self.model.load_state_dict(self.average.state)
+        return journal.lines if journal else []
+
+    def _epoch(self, bar: TrainingProgress, stop: StopRequest) -> dict[str, Any]:
+        """Train to the end of the current epoch and return its figures."""
+        self.forward.train()
+        epoch, first = self.progress.epoch, self.progress.step
+        sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.fabric.device)
+        since, looked = time.monotonic(), first
+        rate = 0.0
+        seen = sums[2].item()
+        for step, (images, labels) in enumerate(self.batches.epoch(epoch, first), start=first):
+            sums += self._step(images, labels, epoch * self.steps + step)
+            last = step + 1 == self.steps
+            if last or stop.requested or step + 1 - looked >= _LOOK_EVERY:
+                loss, correct, count = sums.tolist()
+                self._refuse_nan(loss, epoch, step)
+                self.progress = Progress(epoch, step + 1, [loss, correct, count])
+                rate = (count - seen) / (time.monotonic() - since)
+                bar.update(epoch, step + 1 - looked, loss / count, correct / count, rate)
+                looked = step + 1
+                self._pause_if_due(stop, last=last)
+        loss, correct, count = self._over_processes(sums).tolist()
+        return {
+            "epoch": epoch,
+            "train_loss": loss / count,
+            "train_accuracy": correct / count,
+            "lr": learning_rate((epoch + 1) * self.steps - 1, self._total, self.recipe),
+            "images_per_second": rate * self.fabric.world_size,
+        }
+
+    @property
+    def _total(self) -> int:
+        return self.recipe.epochs * self.steps
+
+    def _step(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
+        """Take one step; return (loss × images, correct, images), still on the device."""
+        images, labels = self._to_device(images), labels.to(self.fabric.device)
+        torch.manual_seed(derive_seed(self.seed, step))
+        set_learning_rate(self.optimizer, learning_rate(step, self._total, self.recipe))
+        logits = self.forward(images)
+        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if self.recipe.clip:
+            self.fabric.clip_gradients(
+                self.forward, self.fabric_optimizer, max_norm=self.recipe.clip
+            )
+        self.fabric_optimizer.step()
+        if self.average:
+            self.average.update(self.tensors, step)
+        count = torch.tensor(len(labels), device=loss.device)
+        correct = (logits.detach().argmax(1) == labels).sum()
+        return torch.stack([loss.detach() * count, correct, count]).double()
+
+    def _to_device(self, images: Tensor) -> Tensor:
+        images = images.to(self.fabric.device, non_blocking=True)
+        if self.normalise is not None:
+            images = self.normalise(images)
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _over_processes(self, sums: Tensor) -> Tensor:
+        reduced = self.fabric.all_reduce(sums, reduce_op="sum")
+        return reduced if isinstance(reduced, Tensor) else sums
+
+    def _refuse_nan(self, loss: float, epoch: int, step: int) -> None:
+        """NaN stays in a sum, so that looking now and then misses none."""
+        if loss - loss != 0:
+            kept = "the last good checkpoint is kept" if self._saved else "nothing was kept"
+            raise Diverged(
+                f"training diverged: the loss is {loss} at epoch {epoch + 1}, step {step + 1}; "
+                f"lower the learning rate (now at most {self.recipe.lr}) or clip the gradient; "
+                f"{kept} in {self.out}"
+            )
+
+    def _pause_if_due(self, stop: StopRequest, *, last: bool) -> None:
+        """Write a checkpoint inside long epochs, and stop where Ctrl-C was pressed."""
+        late = time.monotonic() - self.saved_at > _SECONDS_BETWEEN_CHECKPOINTS
+        if stop.requested or (late and not last):
+            self.save()
+        if stop.requested:
+            raise Interrupted(
+                f"stopped in epoch {self.progress.epoch + 1}; the same command goes on from there"
+            )
+
+    @torch.no_grad()
+    def _validate(self, validation: EpochBatches) -> dict[str, float]:
+        """Measure the averaged weights, and put the current ones back."""
+        current = {name: tensor.detach().clone() for name, tensor in self.tensors}
+        if self.average:
+            self.model.load_state_dict(self.average.state)
+        self.forward.eval()
+        sums = torch.zeros(3, dtype=torch.float64, device=self.fabric.device)
+        try:
+            for images, labels in validation.epoch(0):
+                logits = self.forward(self._to_device(images))
+                labels = labels.to(logits.device)
+                loss = F.cross_entropy(logits, labels, reduction="sum")
+                correct = (logits.argmax(1) == labels).sum()
+                count = torch.tensor(len(labels), device=logits.device)
+                sums += torch.stack([loss, correct, count]).double()
+        finally:
+            self.model.load_state_dict(current)
+        loss, correct, count = self._over_processes(sums).tolist()
+        return {"validation_loss": loss / count, "validation_accuracy": correct / count}
