@@ -74,7 +74,8 @@ class Augment:
 
     def __call__(self, images: RawImages, generator: torch.Generator) -> RawImages:
         """Draw and apply: (batch, 3, height, width) to the same shape."""
-        return self.apply(images, self.draw(len(images), tuple(images.shape[2:]), generator))
+        count, _, height, width = images.shape
+        return self.apply(images, self.draw(count, (height, width), generator))
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:

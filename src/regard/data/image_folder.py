@@ -18,8 +18,11 @@ from regard.data.dataset import ImageDataset
 from regard.data.image_file import image_to_tensor, read_image
 
 SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"]
-    + [".ppm", ".pgm", ".jp2", ".avif", ".ico"]
+    f".{name}"
+    for name in (
+        *("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff"),
+        *("ppm", "pgm", "jp2", "avif", "ico"),
+    )
 )
 """Which files count as images."""
 
