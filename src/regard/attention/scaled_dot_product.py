@@ -1,30 +1,32 @@
 """Self-attention over all positions of a feature map, with scores QKᵀ/√d.
 
 Vaswani, Shazeer, Parmar et al., "Attention Is All You Need", 2017 (arXiv 1706.03762), eq. 1.
+The paper's tokens are words; here they are the positions of a map, without a position encoding.
 """
 
 from torch import nn
 from torch.nn import functional as F
 
+from regard.attention.heads import heads_to_map, map_to_heads
+from regard.attention.options import at_least
 from regard.attention.registry import register
-from regard.core.shapes import FeatureMap
+from regard.core.shapes import FeatureMap, KeyMap, QueryMap, ValueMap
 
 
-def scaled_dot_product(query: FeatureMap, key: FeatureMap, value: FeatureMap) -> FeatureMap:
-    """Let every position attend to every position: softmax(QKᵀ/√d) V.
+def scaled_dot_product(query: QueryMap, key: KeyMap, value: ValueMap) -> FeatureMap:
+    """Let every query attend to every key: softmax(QKᵀ/√d) V.
 
     Args:
-        query, key: (batch, d, height, width).
-        value: (batch, channel, height, width).
+        query: (batch, d, height, width).
+        key: (batch, d, key height, key width).
+        value: (batch, channel, key height, key width).
 
     Returns:
         (batch, channel, height, width).
 
     """
-    height, width = query.shape[-2:]
-    q, k, v = (x.flatten(2).mT.unsqueeze(1) for x in (query, key, value))
-    mixed = F.scaled_dot_product_attention(q, k, v)
-    return mixed.squeeze(1).mT.unflatten(2, (height, width))
+    q, k, v = (map_to_heads(x, 1) for x in (query, key, value))
+    return heads_to_map(F.scaled_dot_product_attention(q, k, v), like=query)
 
 
 @register(
@@ -45,7 +47,8 @@ class ScaledDotProduct(nn.Module):
 
     def __init__(self, channels: int, *, key_channels: int | None = None) -> None:
         super().__init__()
-        width = key_channels or channels
+        width = channels if key_channels is None else key_channels
+        at_least(1, channels=channels, key_channels=width)
         self.query = nn.Conv2d(channels, width, 1)
         self.key = nn.Conv2d(channels, width, 1)
         self.value = nn.Conv2d(channels, channels, 1)

@@ -13,6 +13,15 @@ FeatureMap = Float[Tensor, "batch channel height width"]
 ContextMap = Float[Tensor, "batch context_channel context_height context_width"]
 """A second feature map, of any other size: the keys and values of cross-attention."""
 
+QueryMap = Float[Tensor, "batch key_channel height width"]
+"""A query at every position; key_channel is the width d that queries share with keys."""
+
+KeyMap = Float[Tensor, "batch key_channel key_height key_width"]
+"""A key at every position of a grid that may differ from the queries'."""
+
+ValueMap = Float[Tensor, "batch channel key_height key_width"]
+"""A value for every key."""
+
 Tokens = Float[Tensor, "batch token feature"]
 """A set of tokens: the flattened form of a feature map, or words, or queries."""
 
@@ -39,9 +48,12 @@ __all__ = [
     "FeatureMap",
     "Heads",
     "Images",
+    "KeyMap",
     "Labels",
     "Mask",
+    "QueryMap",
     "RawImages",
     "Tokens",
+    "ValueMap",
     "Vector",
 ]

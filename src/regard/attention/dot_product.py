@@ -1,0 +1,62 @@
+"""Self-attention over all positions of a feature map, with scores QKᵀ.
+
+Luong, Pham and Manning, "Effective Approaches to Attention-based Neural Machine Translation",
+2015 (arXiv 1508.04025), eq. 7 and 8, the "dot" score.
+The paper attends from one recurrent network's states to another's; here the queries, keys and
+values are projections of the positions of one map.
+"""
+
+from torch import nn
+from torch.nn import functional as F
+
+from regard.attention.heads import heads_to_map, map_to_heads
+from regard.attention.options import at_least
+from regard.attention.registry import register
+from regard.core.shapes import FeatureMap, KeyMap, QueryMap, ValueMap
+
+
+def dot_product(query: QueryMap, key: KeyMap, value: ValueMap) -> FeatureMap:
+    """Let every query attend to every key: softmax(QKᵀ) V, without the division by √d.
+
+    Args:
+        query: (batch, d, height, width).
+        key: (batch, d, key height, key width).
+        value: (batch, channel, key height, key width).
+
+    Returns:
+        (batch, channel, height, width).
+
+    """
+    q, k, v = (map_to_heads(x, 1) for x in (query, key, value))
+    return heads_to_map(F.scaled_dot_product_attention(q, k, v, scale=1.0), like=query)
+
+
+@register(
+    "dot_product",
+    kind="softmax",
+    paper="Luong et al., 2015",
+    arxiv="1508.04025",
+    examples=[{"key_channels": 4}],
+)
+class DotProduct(nn.Module):
+    """Single-head self-attention over positions, unscaled; all projections are 1×1 convolutions.
+
+    Args:
+        channels: channels of the feature map.
+        key_channels: width of queries and keys; default `channels`.
+
+    """
+
+    def __init__(self, channels: int, *, key_channels: int | None = None) -> None:
+        super().__init__()
+        width = channels if key_channels is None else key_channels
+        at_least(1, channels=channels, key_channels=width)
+        self.query = nn.Conv2d(channels, width, 1)
+        self.key = nn.Conv2d(channels, width, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.project = nn.Conv2d(channels, channels, 1)
+
+    def forward(self, x: FeatureMap) -> FeatureMap:
+        """Attend: (batch, channel, height, width) to the same shape."""
+        mixed = dot_product(self.query(x), self.key(x), self.value(x))
+        return self.project(mixed)
