@@ -73,11 +73,12 @@ def make_batches(
         train: True shuffles, drops the last incomplete batch, and crops files at random; False
             takes every image once, in order.
         augment: how to augment the batches on the device, or None.
-        image_size, workers: for sets that are read from files: the side that images are brought
-            to, and the processes that read. A set in memory has its size and needs no workers.
+        image_size: the side that image files are brought to; a set in memory has its size.
         seed: the seed of everything random.
         device: where the batches are handed out.
-        rank, ranks: this process's number among the processes that train together.
+        workers: processes that read image files; a set in memory needs none.
+        rank: this process's number among those that train together.
+        ranks: how many train together.
 
     Raises:
         InputError: there would be no batch, or the ranks cannot share a batch equally.
