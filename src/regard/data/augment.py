@@ -69,7 +69,9 @@ class Augment:
         if self.crop_padding or self.flip:
             images = _crop_and_flip(images, draws, self.crop_padding)
         if self.cutout:
-            images = images.masked_fill(_cutout_square(images, draws, self.cutout), 128)
+            # Bits, because masked_fill of bytes is twenty times slower on the CPU.
+            square = _cutout_square(images, draws, self.cutout)
+            images = images & (~square).byte().mul(255) | square.byte().mul(128)
         return images
 
     def __call__(self, images: RawImages, generator: torch.Generator) -> RawImages:

@@ -7,7 +7,6 @@ fraction of one.
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from hashlib import file_digest, sha256
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from regard.core.errors import InputError
+from regard.core.files import atomic_write
 from regard.data.dataset import ImageDataset
 
 # Part of every key: raise it when decoding changes, so that old entries are not used.
@@ -50,7 +50,7 @@ def cached_dataset(key: str, build: Callable[[], ImageDataset]) -> ImageDataset:
     dataset = build()
     try:
         _save(dataset, path)
-    except (OSError, SafetensorError) as error:
+    except (InputError, OSError, SafetensorError) as error:
         logging.getLogger("regard").warning(
             "%s could not be cached in %s (%s); it will be decoded again next time",
             dataset.name,
@@ -78,18 +78,14 @@ def _load(path: Path) -> ImageDataset | None:
 
 
 def _save(dataset: ImageDataset, path: Path) -> None:
-    """Write beside the place and rename, so that no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     description = {
         "name": dataset.name,
         "classes": dataset.classes,
         "fingerprint": dataset.fingerprint,
     }
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".writing-") as folder:
-        unfinished = Path(folder) / path.name
+    with atomic_write(path) as unfinished:
         save_file(
             {"images": dataset.images.contiguous(), "labels": dataset.labels.contiguous()},
             unfinished,
             metadata={"dataset": json.dumps(description)},
         )
-        unfinished.replace(path)

@@ -10,7 +10,6 @@ from jaxtyping import Int
 from torch import Tensor
 
 from regard.core.errors import InputError
-from regard.core.shapes import Labels, RawImages
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +27,8 @@ class ImageDataset:
 
     """
 
-    images: RawImages
-    labels: Labels
+    images: Tensor
+    labels: Tensor
     classes: tuple[str, ...]
     name: str
 
