@@ -16,10 +16,11 @@ from regard.data.scenes import Scenes
 if TYPE_CHECKING:
     from regard.data.cifar10 import load_cifar10
     from regard.data.folder_batches import FolderBatches
+    from regard.data.image_batches import make_batches
     from regard.data.image_folder import FolderDataset, load_image_folder
     from regard.data.parquet import load_parquet
     from regard.data.resized_crop import ResizedCrop
-    from regard.data.sources import SOURCES, make_batches, open_dataset
+    from regard.data.sources import SOURCES, open_dataset
 
 _LAZY = {
     "FolderBatches": "folder_batches",
@@ -29,7 +30,7 @@ _LAZY = {
     "load_cifar10": "cifar10",
     "load_image_folder": "image_folder",
     "load_parquet": "parquet",
-    "make_batches": "sources",
+    "make_batches": "image_batches",
     "open_dataset": "sources",
 }
 

@@ -1,0 +1,83 @@
+"""`regard list`: what there is by name."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from regard.cli.output import JsonOption, console, print_json
+
+
+class What(StrEnum):
+    """What can be listed."""
+
+    models = "models"
+    mechanisms = "mechanisms"
+    data = "data"
+
+
+def listing(
+    what: Annotated[What, typer.Argument(help="What to list.")], json: JsonOption = False
+) -> None:
+    """List models, mechanisms or data sources by name."""
+    rows = _LISTS[what]()
+    if json:
+        print_json(rows)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in rows[0]:
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    console().print(table)
+
+
+def _mechanisms() -> list[dict[str, Any]]:
+    from regard.attention import create, mechanisms
+
+    return [
+        {
+            "name": name,
+            "kind": entry.kind,
+            "parameters at 64 channels": sum(p.numel() for p in create(name, 64).parameters()),
+            "paper": entry.paper,
+            "arXiv": entry.arxiv,
+        }
+        for name, entry in mechanisms.items()
+    ]
+
+
+def _models() -> list[dict[str, Any]]:
+    from regard.models import networks
+    from regard.models.load import bundled_names, photo_names
+
+    trainable = [
+        {"name": name, "use": "train", "paper": entry.paper, "arXiv": entry.arxiv}
+        for name, entry in networks.items()
+    ]
+    ready = [f"bundled:{name}" for name in bundled_names()]
+    ready += [f"photo:{name}" for name in photo_names()]
+    return [
+        *trainable,
+        *({"name": name, "use": "ready", "paper": None, "arXiv": None} for name in ready),
+        {"name": "timm:NAME", "use": "train, ready", "paper": None, "arXiv": None},
+    ]
+
+
+def _data() -> list[dict[str, Any]]:
+    return [
+        {"name": "scenes", "what": "synthetic scenes with exact ground truth; the default"},
+        {"name": "cifar10", "what": "CIFAR-10, downloaded once and cached"},
+        {"name": "PATH", "what": "cifar-10-python.tar.gz, or its unpacked folder"},
+        {"name": "PATH", "what": "a folder of parquet files, as on the Hugging Face hub"},
+        {"name": "PATH", "what": "a folder with one folder of images a class, or a csv"},
+    ]
+
+
+_LISTS: dict[What, Callable[[], list[dict[str, Any]]]] = {
+    What.models: _models,
+    What.mechanisms: _mechanisms,
+    What.data: _data,
+}

@@ -1,0 +1,205 @@
+"""Classification: from words for data, network and attention to a run's folder, and its figures."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from regard.core.errors import InputError
+from regard.core.seeding import generator
+from regard.data import Augment, FolderDataset, ImageDataset
+from regard.data.image_batches import make_batches
+from regard.data.sources import open_dataset
+from regard.data.statistics import channel_statistics
+from regard.models import NetworkSpec, Preprocessing, VisionModel, build
+from regard.models.build import find_network
+from regard.models.load import load
+from regard.train import ClassifierRun, Recipe, start_fabric, train_classifier
+from regard.train.evaluate import Evaluation, evaluate_classifier
+
+_SPLIT_SEED = 0x5EED
+"""Seeds the choice of the validation images: the same ones for every run's seed."""
+
+
+@dataclass(frozen=True)
+class ClassifyOptions:
+    """What decides the result of a training run.
+
+    Attributes:
+        data: `scenes`, `cifar10`, or a path to an archive, parquet folder, image folder or csv.
+        model: a network of `regard list models`, or `timm:NAME`.
+        attention: `NAME`, `NAME@PLACE`, `NAME(option=value)@PLACE`, `none`, or None for what the
+            network has by default.
+        model_options: the network's own options, such as `{"width": 32}`.
+        seed: of weights, order, augmentation and dropout.
+        size: side of the images in pixels; by default the network's.
+        validation: share of the training images to hold out and measure after each epoch. Data
+            that has a `val` split of its own is measured on that instead.
+        recipe: how to train.
+        augment: how to augment, or None.
+
+    """
+
+    data: str | Path = "scenes"
+    model: str = "resnet20"
+    attention: str | None = None
+    model_options: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    size: int | None = None
+    validation: float = 0.0
+    recipe: Recipe = field(default_factory=Recipe)
+    augment: Augment | None = field(default_factory=Augment)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where to train; none of it is meant to change the result.
+
+    Attributes:
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        precision: `auto` (bfloat16 where the hardware has it), `bf16` or `fp32`.
+        devices: how many.
+        workers: processes that read image files; None for one a core, at most 8.
+        compile: run the network through `torch.compile`.
+
+    """
+
+    device: Any = "auto"
+    precision: Any = "auto"
+    devices: int = 1
+    workers: int | None = None
+    compile: bool = False
+
+
+def train(
+    options: ClassifyOptions,
+    out: str | Path,
+    *,
+    machine: Machine | None = None,
+    quiet: bool = False,
+) -> list[dict[str, Any]]:
+    """Train a classifier and leave its run in the folder `out`; go on with an interrupted run.
+
+    Returns:
+        The figures of every epoch, as in the run's `metrics.jsonl`.
+
+    Raises:
+        InputError: something the options name does not exist or does not fit.
+
+    """
+    machine = machine or Machine()
+    network_entry = find_network(options.model)
+    size = options.size or network_entry.size
+    training, validation = _training_images(options)
+    spec = NetworkSpec(
+        name=options.model,
+        classes=len(training.classes),
+        attention=options.attention,
+        options=options.model_options,
+    )
+    network = build(spec, seed=options.seed)
+    mean, std = channel_statistics(training)
+    preprocessing = Preprocessing(size=(size, size), mean=mean, std=std)
+    fabric = start_fabric(machine.device, machine.precision, machine.devices)
+    common = {
+        "image_size": size,
+        "device": fabric.device,
+        "workers": machine.workers,
+        "rank": fabric.global_rank,
+        "ranks": fabric.world_size,
+    }
+    batches = make_batches(
+        training,
+        options.recipe.batch_size,
+        train=True,
+        augment=options.augment,
+        seed=options.seed,
+        **common,
+    )
+    run = ClassifierRun(
+        model=spec.to_json(),
+        preprocessing=preprocessing,
+        labels=training.classes,
+        data={
+            "name": training.name,
+            "images": len(training),
+            "fingerprint": training.fingerprint,
+            "source": str(options.data),
+            "augment": asdict(options.augment) if options.augment else None,
+        },
+        recipe=options.recipe,
+        seed=options.seed,
+    )
+    return train_classifier(
+        network,
+        run,
+        batches,
+        out=Path(out),
+        fabric=fabric,
+        validation=make_batches(validation, 256, train=False, **common) if validation else None,
+        compile=machine.compile,
+        quiet=quiet,
+    )
+
+
+Images = ImageDataset | FolderDataset
+
+
+def _training_images(options: ClassifyOptions) -> tuple[Images, Images | None]:
+    """Return the images to train on and those to measure after each epoch."""
+    training = open_dataset(options.data, "train")
+    if not options.validation:
+        return training, _own_validation(options)
+    order = torch.randperm(len(training), generator=generator(_SPLIT_SEED))
+    held = round(len(training) * options.validation)
+    if not 0 < held < len(training):
+        raise InputError(
+            f"validation={options.validation} of {len(training)} images leaves none to "
+            f"{'hold out' if held == 0 else 'train on'}"
+        )
+    return training.subset(order[held:]), training.subset(order[:held])
+
+
+def _own_validation(options: ClassifyOptions) -> Images | None:
+    try:
+        return open_dataset(options.data, "val")
+    except InputError:
+        # The data has no such split, and the user asked for none.
+        return None
+
+
+def evaluate(
+    model: VisionModel | str | Path,
+    data: Images | str | Path | None = None,
+    *,
+    split: str = "test",
+    batch_size: int = 256,
+    device: str = "cpu",
+) -> Evaluation:
+    """Measure a classifier.
+
+    Args:
+        model: a model, or what `regard.load` takes.
+        data: a data set, `scenes`, `cifar10` or a path; by default the scenes.
+        split: which part of the data.
+        batch_size: images at a time.
+        device: where to run.
+
+    Raises:
+        InputError: no such model, data or split; or the data's classes are not the model's.
+
+    """
+    if not isinstance(model, VisionModel):
+        model = load(model)
+    if data is None or isinstance(data, str | Path):
+        data = open_dataset(data, split)
+    if data.classes != model.labels:
+        raise InputError(
+            f"{model.name} knows {len(model.labels)} classes ({', '.join(model.labels[:3])}, …) "
+            f"and {data.name} has {len(data.classes)} ({', '.join(data.classes[:3])}, …); "
+            "evaluate on data with the model's classes"
+        )
+    side = model.preprocessing.size[0]
+    batches = make_batches(data, batch_size, train=False, image_size=side, device=device)
+    return evaluate_classifier(model, batches, device=device)
