@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
-from torch.func import functional_call
+from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from regard.core.errors import InputError
 from regard.core.modes import evaluating
+from regard.core.stand_ins import stand_ins
 
 
 @dataclass(frozen=True)
@@ -48,14 +48,18 @@ def cost(module: nn.Module, *input_shapes: tuple[int, ...]) -> Cost:
     """
     if not input_shapes:
         raise InputError("cost needs the shape of each input, such as cost(module, (1, 64, 7, 7))")
-    tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
-    dtype = next((t.dtype for t in tensors.values() if t.is_floating_point()), None)
-    shapes_only = {name: torch.empty_like(t, device="meta") for name, t in tensors.items()}
-    inputs = tuple(torch.empty(shape, device="meta", dtype=dtype) for shape in input_shapes)
+    tensors = (*module.parameters(), *module.buffers())
+    dtype = next((t.dtype for t in tensors if t.is_floating_point()), None)
+    inputs = [torch.empty(shape, device="meta", dtype=dtype) for shape in input_shapes]
+
+    def shape_only(tensor: Tensor) -> Tensor:
+        return torch.empty_like(tensor, device="meta")
+
+    shapes = stand_ins(module, parameters=shape_only, buffers=shape_only)
     # Of the backends of fused attention, torch's counter has no formula for the CPU's and would
     # call it free; the plain one is two matrix products, which it counts.
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), evaluating(module), sdpa_kernel(SDPBackend.MATH), counter:
-        functional_call(module, shapes_only, inputs)
+    with torch.no_grad(), evaluating(module), shapes, sdpa_kernel(SDPBackend.MATH), counter:
+        module(*inputs)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return Cost(parameters=parameters, flops=counter.get_total_flops())

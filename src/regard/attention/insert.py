@@ -11,12 +11,13 @@ torch.export trace it like any other code.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from regard.attention.blended import Blended
+from regard.attention.options import one_of
 from regard.attention.places import InputSize, Probe, Where, find_places
 from regard.attention.registry import create, mechanisms
 from regard.core.errors import InputError
@@ -29,7 +30,7 @@ def insert(
     name: str,
     where: Where = "layer3",
     *,
-    start: Literal["identity", "paper"] = "identity",
+    start: str = "identity",
     input_size: InputSize | None = None,
     example_input: Tensor | tuple[Any, ...] | None = None,
     **options: Any,
@@ -84,8 +85,7 @@ def insert(
 
 def _check_request(model: nn.Module, name: str, start: str) -> None:
     mechanism = mechanisms[name]
-    if start not in ("identity", "paper"):
-        raise InputError(f"unknown start {start!r}; choose identity or paper")
+    one_of(("identity", "paper"), start=start)
     if mechanism.context or mechanism.output != "map":
         what = "takes a second map" if mechanism.context else "returns a vector, not a map"
         raise InputError(

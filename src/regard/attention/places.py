@@ -7,11 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from regard.core.errors import InputError, unknown_name
 from regard.core.modes import evaluating
 from regard.core.seeding import generator, seeded
+from regard.core.stand_ins import stand_ins
 
 Where = str | Callable[[str, nn.Module], bool]
 InputSize = int | tuple[int, int] | tuple[int, int, int]
@@ -134,11 +134,12 @@ class Probe:
     def _run_once(
         self, places: Mapping[str, nn.Module], inputs: tuple[Any, ...]
     ) -> dict[str, list[tuple[Any, Any]]]:
-        # Copies stand in for the buffers, so even a model that updates statistics in eval mode
-        # keeps its own.
-        buffers = {name: buffer.clone() for name, buffer in self._model.named_buffers()}
-        with seeded(0), torch.no_grad(), evaluating(self._model), watching(places) as calls:
-            functional_call(self._model, buffers, inputs)
+        # Copies stand in for the buffers, so that even a model that updates statistics in eval
+        # mode keeps its own.
+        copies = stand_ins(self._model, parameters=lambda own: own, buffers=Tensor.clone)
+        mode = evaluating(self._model)
+        with seeded(0), torch.no_grad(), mode, copies, watching(places) as calls:
+            self._model(*inputs)
         return calls
 
 

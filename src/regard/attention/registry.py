@@ -42,8 +42,9 @@ class Mechanism:
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the options that the class takes, in its order."""
-        _channels, *options = inspect.signature(self.module).parameters
-        return tuple(options)
+        _channels, *options = inspect.signature(self.module).parameters.values()
+        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+        return tuple(option.name for option in options if option.kind not in variadic)
 
     def build(self, channels: int, **options: Any) -> nn.Module:
         """Build the module; an option that it does not take is an `InputError`."""

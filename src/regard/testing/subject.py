@@ -1,0 +1,108 @@
+"""What a check of a mechanism looks at: one mechanism with one set of options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from regard.attention import Mechanism
+from regard.core.seeding import generator, seeded
+from regard.testing.violation import ContractViolation
+
+CHANNELS = 8
+SIZE = (6, 4)
+CONTEXT_SIZE = (3, 5)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A mechanism with one set of options, under one check.
+
+    Attributes:
+        entry: the mechanism.
+        options: what its constructor gets besides the channels.
+        check: the name of the check, for the messages.
+
+    """
+
+    entry: Mechanism
+    options: Mapping[str, Any]
+    check: str
+
+    def fail(self, found: str, fix: str) -> NoReturn:
+        """Raise ContractViolation: who, which check, what was found, how to fix it."""
+        how = f" with {dict(self.options)}" if self.options else ""
+        raise ContractViolation(
+            f"mechanism {self.entry.name!r}{how} breaks {self.check!r}: {found}; {fix}"
+        )
+
+    def require(self, holds: bool, found: str, fix: str) -> None:
+        """Raise ContractViolation unless `holds`."""
+        if not holds:
+            self.fail(found, fix)
+
+    def build(
+        self,
+        channels: int = CHANNELS,
+        *,
+        randomised: bool = True,
+        dtype: torch.dtype = torch.float64,
+        seed: int = 0,
+    ) -> nn.Module:
+        """Build the module in eval mode.
+
+        Args:
+            channels: channels of its maps.
+            randomised: give every parameter and statistic a random value, so that nothing hides
+                behind an initialisation to zero; otherwise as the constructor leaves it.
+            dtype: of its parameters.
+            seed: of everything that is random in it.
+
+        """
+        with seeded(seed):
+            module = self.entry.build(channels, **self.options).to(dtype).eval()
+            if randomised:
+                _randomise(module)
+        return module
+
+    def inputs(
+        self,
+        size: tuple[int, int] = SIZE,
+        *,
+        channels: int = CHANNELS,
+        batch: int = 2,
+        dtype: torch.dtype = torch.float64,
+    ) -> tuple[Tensor, ...]:
+        """Return a random feature map and, for a mechanism with context, a second of another size.
+
+        The second has `context_channels` channels where the options say so.
+        """
+        random = generator(1)
+        shapes = [(batch, channels, *size)]
+        if self.entry.context:
+            shapes.append((batch, self.options.get("context_channels", channels), *CONTEXT_SIZE))
+        return tuple(
+            torch.randn(shape, generator=random, dtype=torch.float64).to(dtype) for shape in shapes
+        )
+
+    def output_shape(self, x: Tensor) -> tuple[int, ...]:
+        """Return the shape that the output for x must have."""
+        return tuple(x.shape if self.entry.output == "map" else x.shape[:2])
+
+
+def _randomise(module: nn.Module) -> None:
+    with torch.no_grad():
+        for name, tensor in [*module.named_parameters(), *module.named_buffers()]:
+            if name.endswith("running_var"):
+                tensor.uniform_(0.5, 1.5)
+            elif isinstance(tensor, nn.Parameter) or name.endswith("running_mean"):
+                tensor.normal_(0, 0.5)
+
+
+def relative_difference(theirs: Tensor, ours: Tensor) -> float:
+    """Return |theirs − ours| over |ours|, as Euclidean norms; infinite where not finite."""
+    theirs, ours = theirs.detach().double(), ours.detach().double()
+    difference = (theirs - ours).norm() / ours.norm().clamp_min(1e-30)
+    return float(difference) if difference.isfinite() else float("inf")
