@@ -1,0 +1,1 @@
+"""Methods that turn records, activations and gradients into explanations."""

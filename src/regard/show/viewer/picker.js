@@ -1,0 +1,77 @@
+// The picture with the queries' cells: pick one with mouse, finger or arrow keys.
+
+import { element } from "elements.js";
+import { cellAt, draw, gridLines, layout, map, mark, tokenName } from "picture.js";
+
+const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+
+// site: {grid, tokens}; choose(token) is called with the new query.
+export class Picker {
+  constructor(image, choose) {
+    this.image = image;
+    this.choose = choose;
+    this.holder = element("div", { class: "picker" });
+    this.prefix = element("div", { class: "prefix", role: "group", "aria-label": "Tokens without a place on the image" });
+    this.readout = element("output", { class: "readout", "aria-live": "polite" });
+    this.node = element("div", {}, this.holder, this.prefix, this.readout);
+  }
+
+  show(grid, tokens, query) {
+    this.grid = layout(grid, tokens);
+    this.placed = grid;
+    this.tokens = tokens;
+    if (this.canvas?.cells !== this.grid) this.build();
+    this.update(query);
+  }
+
+  build() {
+    const { grid, image } = this;
+    const beneath = this.placed ? image : null;
+    this.options = { width: 360, beneath, colour: this.placed ? null : () => "#8883", ratio: this.placed ? image.naturalHeight / image.naturalWidth : null };
+    this.canvas = map(grid, { ...this.options, label: "" });
+    this.canvas.cells = grid;
+    this.canvas.tabIndex = 0;
+    this.canvas.id = "picker";
+    this.canvas.classList.add("pickable");
+    this.canvas.setAttribute("role", "application");
+    this.canvas.setAttribute("aria-label", "Query position on the image. Arrow keys move it, one cell a press.");
+    this.canvas.addEventListener("pointerdown", (event) => this.drag(event));
+    this.canvas.addEventListener("pointermove", (event) => event.buttons && this.drag(event));
+    this.canvas.addEventListener("keydown", (event) => this.step(event));
+    this.holder.replaceChildren(this.canvas);
+    const prefix = Array.from({ length: grid.prefix }, (_, token) =>
+      element("button", { type: "button", onclick: () => this.choose(token) }, tokenName(grid, token)));
+    this.prefix.replaceChildren(...prefix);
+  }
+
+  drag(event) {
+    this.pick(this.grid.prefix + cellAt(this.canvas, this.grid, event));
+  }
+
+  pick(token) {
+    if (token !== this.query && token < this.tokens) this.choose(token);
+  }
+
+  step(event) {
+    const move = STEPS[event.key];
+    if (!move) return;
+    event.preventDefault();
+    const { rows, cols, prefix } = this.grid;
+    const cell = Math.max(0, this.query - prefix);
+    const inside = (value, count) => Math.min(count - 1, Math.max(0, value));
+    const row = inside(Math.floor(cell / cols) + move[0], rows);
+    const col = inside((cell % cols) + move[1], cols);
+    this.pick(prefix + row * cols + col);
+  }
+
+  update(query) {
+    this.query = query;
+    const { grid } = this;
+    const cell = query - grid.prefix;
+    draw(this.canvas, grid, this.options);
+    gridLines(this.canvas, grid);
+    if (cell >= 0) mark(this.canvas, grid, cell, "query");
+    [...this.prefix.children].forEach((button, token) => button.setAttribute("aria-pressed", token === query));
+    this.readout.textContent = `Query: ${tokenName(grid, query)}`;
+  }
+}
