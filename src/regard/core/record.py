@@ -26,7 +26,8 @@ class SiteTensors:
         weights: the weights themselves, where the model formed them; None under fused kernels.
         output: the weighted features. Softmax: (batch, heads, query, d). Gate: the features after.
         mask: added to the scores, or True where a key may be seen, broadcastable to the scores.
-        scale: what the scores were multiplied with.
+        scale: what the products of query and key were multiplied with.
+        causal: True if query i sees only keys 0 … i, beside what `mask` says.
 
     """
 
@@ -38,6 +39,7 @@ class SiteTensors:
     weights: Tensor | None = None
     mask: Tensor | None = None
     scale: float = 1.0
+    causal: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""What a capture block saw: records by site."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from regard.capture.sighting import Sighting
+from regard.core.errors import InputError, unknown_name
+from regard.core.record import AttentionRecord
+
+# Rows of weights that are in memory at once while they are checked.
+_ROWS = 256
+
+
+class Captured(Mapping[str, AttentionRecord]):
+    """Site name → record, in the order in which the sites first ran.
+
+    A site may be called several times: `seen[name]` is its first call, `seen.calls(name)` all of
+    them. A module that attends more than once (CBAM gates twice) is one site with several calls.
+    """
+
+    def __init__(self, sightings: dict[str, list[Sighting]]) -> None:
+        self._sightings = sightings
+        self._records: dict[str, tuple[AttentionRecord, ...]] = {}
+        self._closed = False
+
+    def calls(self, site: str) -> tuple[AttentionRecord, ...]:
+        """Return the records of all calls of a site, in order.
+
+        Raises:
+            InputError: nothing was captured at a site of that name.
+
+        """
+        if site in self._records:
+            return self._records[site]
+        if site not in self._sightings:
+            raise unknown_name("site", site, self._sightings)
+        records = tuple(sighting.record() for sighting in self._sightings[site])
+        if self._closed:
+            self._records[site] = records
+        return records
+
+    @property
+    def records(self) -> tuple[AttentionRecord, ...]:
+        """All records, site by site."""
+        return tuple(record for site in self for record in self.calls(site))
+
+    def verify(self) -> dict[str, float]:
+        """Return, for each site, how far weights times values are from what the model computed.
+
+        The largest absolute difference over all entries and calls. Weights that were recomputed
+        do not know which of them dropout dropped.
+        """
+        return {site: max(error_of(record) for record in self.calls(site)) for site in self}
+
+    def close(self) -> None:
+        """End the block: from now on the records do not change."""
+        self._closed = True
+
+    def __getitem__(self, site: str) -> AttentionRecord:
+        try:
+            return self.calls(site)[0]
+        except InputError as error:
+            raise UnknownSiteError(str(error)) from None
+
+    def __contains__(self, site: object) -> bool:
+        return site in self._sightings
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sightings)
+
+    def __len__(self) -> int:
+        return len(self._sightings)
+
+    def __repr__(self) -> str:
+        """List the sites with their kind."""
+        sites = ", ".join(f"{site}: {self[site].kind}" for site in self)
+        return f"Captured({sites})"
+
+
+class UnknownSiteError(InputError, KeyError):
+    """Nothing was captured at a site of that name."""
+
+    def __str__(self) -> str:
+        """Return the message as it is; KeyError would quote it."""
+        return str(self.args[0])
+
+
+@torch.no_grad()
+def error_of(record: AttentionRecord) -> float:
+    """Return the largest absolute difference of weights times values from the model's output.
+
+    Raises:
+        InputError: the values were not kept.
+
+    """
+    tensors = record.tensors
+    if tensors.value.device.type == "meta":
+        raise InputError(
+            f"site {record.site!r}: the values were not kept, so nothing can be verified; "
+            'capture with keep="tensors"'
+        )
+    if record.kind == "gate":
+        return float((record.gate * tensors.value - tensors.output).abs().max())
+    _, _, queries, _ = record.operator.shape
+    blocks = (slice(start, start + _ROWS) for start in range(0, queries, _ROWS))
+    return max(_block_error(record, block) for block in blocks)
+
+
+def _block_error(record: AttentionRecord, block: slice) -> float:
+    value, output = record.tensors.value, record.tensors.output[..., block, :]
+    rows = record.operator.rows(block)
+    precision = torch.promote_types(rows.dtype, value.dtype)
+    mixed: Tensor = rows.to(precision) @ value.to(precision)
+    return float((mixed - output.to(precision)).abs().max())

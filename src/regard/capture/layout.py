@@ -1,0 +1,69 @@
+"""How a tensor of the model's is laid out in a record: (batch, heads, rows, columns)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from regard.capture.contraction import Contraction, fold_batch
+
+Layout = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Folded:
+    """Fold the batch axes of (*batch, rows, columns) into (batch, heads).
+
+    Attributes:
+        heads: how many heads were folded into a single batch axis.
+        repeat: how often each head is repeated, for keys and values that queries share.
+
+    """
+
+    heads: int = 1
+    repeat: int = 1
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        """Return the tensor in that layout; itself where it has it already."""
+        folded = fold_batch(tensor, self.heads)
+        return folded if self.repeat == 1 else folded.repeat_interleave(self.repeat, 1)
+
+
+@dataclass(frozen=True)
+class Matrices:
+    """Lay a factor or the result of a contraction out as matrices.
+
+    Attributes:
+        contraction: the contraction.
+        letters: of the tensor's axes.
+        batch, rows, columns: the letters that go there.
+        heads: how many heads were folded into a single batch axis.
+
+    """
+
+    contraction: Contraction
+    letters: str
+    batch: str
+    rows: str
+    columns: str
+    heads: int = 1
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        """Return the tensor in that layout; itself where it has it already."""
+        matrices = self.contraction.matrices(
+            tensor, self.letters, self.batch, self.rows, self.columns
+        )
+        return fold_batch(matrices, self.heads)
+
+
+@dataclass(frozen=True)
+class AxisLast:
+    """Lay scores out by moving the axis of their softmax to the end."""
+
+    axis: int
+    heads: int = 1
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        """Return the tensor in that layout; itself where it has it already."""
+        last = self.axis == tensor.dim() - 1
+        return fold_batch(tensor if last else tensor.movedim(self.axis, -1), self.heads)

@@ -1,0 +1,81 @@
+"""Which module of the model is running: it names the site."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Running:
+    """A module that is running now.
+
+    Attributes:
+        name: its name in the model; the model's class name for the model itself.
+        module: the module.
+        input_shape: the shape of the first floating-point tensor that it was given.
+
+    """
+
+    name: str
+    module: nn.Module
+    input_shape: tuple[int, ...] | None
+
+
+def _first_shape(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor) and value.is_floating_point():
+            return tuple(value.shape)
+    return None
+
+
+class ModuleStack:
+    """The modules that are running, outermost first, kept up to date by hooks."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.names = {name or type(model).__name__ for name, _ in model.named_modules()}
+        self.ever_ran = False
+        self._running: list[Running] = []
+
+    @property
+    def innermost(self) -> Running | None:
+        """The module that is running now, or None outside the model."""
+        return self._running[-1] if self._running else None
+
+    @property
+    def running(self) -> tuple[Running, ...]:
+        """All modules that are running, outermost first."""
+        return tuple(self._running)
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Keep the stack up to date inside the block; afterwards the hooks are gone, always."""
+        hooks: list[torch.utils.hooks.RemovableHandle] = []
+        try:
+            for name, module in self.model.named_modules():
+                enter = partial(self._enter, name or type(self.model).__name__)
+                hooks.append(
+                    module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
+                )
+                hooks.append(module.register_forward_hook(self._leave, always_call=True))
+            yield
+        finally:
+            for hook in hooks:
+                hook.remove()
+            self._running.clear()
+
+    def _enter(
+        self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        self.ever_ran = True
+        self._running.append(Running(name, module, _first_shape(args, kwargs)))
+
+    def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        # A pre-hook of the user's may have raised before ours, which then never entered.
+        if self._running and self._running[-1].module is module:
+            self._running.pop()

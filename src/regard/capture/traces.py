@@ -1,0 +1,166 @@
+"""What is known of a tensor on its way through the model: its origins and its part in attention.
+
+Nothing here computes. A tensor's trace says from which tensors it was computed element by element
+(so that x·sigmoid(x) is known to be an activation function and no gate), and whether it is still
+the output of a softmax, a gate, or a product of two tensors.
+"""
+
+import itertools
+import weakref
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Literal
+
+from torch import Tensor
+
+from regard.capture.contraction import Contraction, Side
+from regard.capture.held import Held
+from regard.capture.sighting import Sighting
+
+Atom = tuple[int, int]
+"""(tensor, part): a tensor that something was computed from, and the slice of it, 0 for all."""
+
+_numbers = itertools.count(1)
+
+
+def fresh_atom() -> Atom:
+    """Return an origin that no tensor has yet."""
+    return (next(_numbers), 0)
+
+
+@dataclass(frozen=True)
+class Product:
+    """Scores in the making: a product of two tensors.
+
+    Attributes:
+        left, right: the factors, as the model had them.
+        contraction: which axes met; None for an element-wise product.
+        left_axis, right_axis: where the factors' own axes are in the traced tensor; None once
+            they can no longer be told.
+        scale: what the product was multiplied with since.
+
+    """
+
+    left: Held
+    right: Held
+    contraction: Contraction | None = None
+    left_axis: int | None = None
+    right_axis: int | None = None
+    scale: float = 1.0
+
+    def factor_of(self, axis: int) -> Side | None:
+        """Return which factor an axis of the traced tensor comes from; None if not known."""
+        if self.left_axis == self.right_axis:
+            return None
+        if axis == self.left_axis:
+            return "left"
+        return "right" if axis == self.right_axis else None
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """The tensor is a softmax's output, perhaps dropped out, cast, masked or reshaped since.
+
+    Attributes:
+        axes: the axes along which it was normalised, in the traced tensor.
+        scores: what went into the softmax.
+        scores_axis: the axis of the scores along which it was taken.
+        product: the product that the scores came from, if any.
+        key_side: which factor of that product the softmax runs over; None if that is not known.
+
+    """
+
+    axes: frozenset[int]
+    scores: Held
+    scores_axis: int
+    product: Product | None = None
+    key_side: Side | None = None
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The tensor is a gate: σ of some scores, perhaps reshaped, resized or combined since.
+
+    Attributes:
+        strength: `strong` for σ that is used for gating only (sigmoid, hard sigmoid, softmax);
+            `weak` for relu, tanh and the like, which are activation functions first.
+        scores: what went into σ; None after an in-place σ whose input was not kept.
+        product: the product that the scores came from, if any.
+        atoms: what the gate was computed from, element by element.
+
+    """
+
+    strength: Literal["strong", "weak"]
+    scores: Held | None
+    atoms: frozenset[Atom]
+    product: Product | None = None
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that is known of one tensor.
+
+    Attributes:
+        atoms: the tensors that it was computed from element by element; itself, if from none.
+        softmax, gate, product: its part in attention, if it has one.
+        total: it is the sum, along this axis, of the softmax output that came from these scores.
+        sighting: it is the output of this attention.
+        turned: True if its axes are in another order than the model's feature maps have.
+
+    """
+
+    atoms: frozenset[Atom]
+    softmax: Softmax | None = None
+    gate: Gate | None = None
+    product: Product | None = None
+    total: tuple[Held, int] | None = None
+    sighting: Sighting | None = None
+    turned: bool = False
+
+    def without_axes(self) -> "Trace":
+        """Return the trace of a tensor whose axes can no longer be told apart."""
+        product = self.product and replace(self.product, left_axis=None, right_axis=None)
+        return replace(self, softmax=None, total=None, sighting=None, product=product)
+
+
+class TraceBook:
+    """Traces by tensor. Holds no tensor alive, and never mistakes a new tensor for a dead one."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, tuple[weakref.ref[Tensor], Trace]] = {}
+
+    def get(self, tensor: Tensor) -> Trace | None:
+        """Return the trace of a tensor, or None if nothing is known of it."""
+        entry = self._entries.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else None
+
+    def of(self, tensor: Tensor) -> Trace:
+        """Return the trace of a tensor; a tensor seen for the first time becomes its own origin."""
+        trace = self.get(tensor)
+        if trace is None:
+            trace = Trace(frozenset({fresh_atom()}))
+            self.set(tensor, trace)
+        return trace
+
+    def set(self, tensor: Tensor, trace: Trace) -> None:
+        """Write down the trace of a tensor; it is forgotten when the tensor dies."""
+        key = id(tensor)
+        forget = partial(_forget, weakref.ref(self), key)
+        self._entries[key] = (weakref.ref(tensor, forget), trace)
+
+    def discard(self, tensor: Tensor) -> None:
+        """Forget a tensor, because it was overwritten."""
+        self._entries.pop(id(tensor), None)
+
+    def clear(self) -> None:
+        """Forget all tensors."""
+        self._entries.clear()
+
+
+def _forget(book: "weakref.ref[TraceBook]", key: int, dead: "weakref.ref[Tensor]") -> None:
+    owner = book()
+    if owner is None:
+        return
+    entry = owner._entries.get(key)
+    if entry is not None and entry[0] is dead:
+        del owner._entries[key]
