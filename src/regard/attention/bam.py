@@ -41,7 +41,7 @@ def bam(
     kind="gate",
     paper="Park et al., 2018",
     arxiv="1807.06514",
-    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 3}, {"dilation": 2}],
+    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 6}, {"dilation": 2}],
 )
 class BAM(nn.Module):
     """Bottleneck attention: an MLP scores channels, dilated 3×3 convolutions score positions.

@@ -45,7 +45,7 @@ def cbam(
     kind="gate",
     paper="Woo et al., 2018",
     arxiv="1807.06521",
-    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 3}, {"kernel_size": 3}],
+    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 6}, {"kernel_size": 3}],
 )
 class CBAM(nn.Module):
     """Convolutional block attention: channels through a shared MLP, positions through one kernel.

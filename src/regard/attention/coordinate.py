@@ -45,7 +45,7 @@ def coordinate(
     kind="gate",
     paper="Hou et al., 2021",
     arxiv="2103.02907",
-    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 3}],
+    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 6}],
 )
 class Coordinate(nn.Module):
     """Coordinate attention: one shared bottleneck, one 1×1 convolution per direction.

@@ -7,7 +7,6 @@ so the softmax loses it and it is left out. The bottleneck has a minimal width.
 """
 
 from collections.abc import Callable
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -18,7 +17,7 @@ from regard.attention.options import one_of, reduced_width
 from regard.attention.registry import register
 from regard.core.shapes import FeatureMap
 
-Fusion = Literal["add", "multiply"]
+FUSIONS = ("add", "multiply")
 
 
 def global_context(
@@ -26,7 +25,7 @@ def global_context(
     query: Float[Tensor, " channel"],
     transform: Callable[[Tensor], Tensor],
     *,
-    fusion: Fusion = "add",
+    fusion: str = "add",
 ) -> FeatureMap:
     """Pool one context by softmax over positions, transform it, and fuse it with each position.
 
@@ -39,7 +38,11 @@ def global_context(
     Returns:
         (batch, channel, height, width).
 
+    Raises:
+        InputError: an unknown fusion.
+
     """
+    one_of(FUSIONS, fusion=fusion)
     batch, channels = x.shape[:2]
     tokens = x.flatten(2).mT.unsqueeze(1)
     asking = query.expand(batch, 1, 1, channels)
@@ -55,7 +58,7 @@ def global_context(
     arxiv="1904.11492",
     examples=[
         {"reduction": 2, "min_width": 1},
-        {"min_width": 3},
+        {"min_width": 6},
         {"fusion": "multiply"},
     ],
 )
@@ -74,12 +77,12 @@ class GlobalContext(nn.Module):
     """
 
     def __init__(
-        self, channels: int, *, reduction: int = 16, min_width: int = 8, fusion: Fusion = "add"
+        self, channels: int, *, reduction: int = 16, min_width: int = 8, fusion: str = "add"
     ) -> None:
         super().__init__()
-        one_of(get_args(Fusion), fusion=fusion)
+        one_of(FUSIONS, fusion=fusion)
         width = reduced_width(channels, reduction, min_width)
-        self.fusion: Fusion = fusion
+        self.fusion = fusion
         self.query = nn.Parameter(torch.randn(channels) / channels**0.5)
         self.transform = nn.Sequential(
             nn.Linear(channels, width),

@@ -6,6 +6,7 @@ Differences: none; large kernels are dilated 3×3 kernels, as in the paper.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import reduce
 
 import torch
 from jaxtyping import Float
@@ -36,7 +37,9 @@ def selective_kernel(
     """
     means = paths.sum(2).mean((2, 3), keepdim=True)
     scores = choose(squeeze(means)).unflatten(1, paths.shape[1:3])
-    return (paths * scores.softmax(2)).sum(2)
+    weighted = paths * scores.softmax(2)
+    # Added one by one: a reduction would lose the channels_last layout.
+    return reduce(torch.add, weighted.unbind(2))
 
 
 @register(
@@ -47,7 +50,7 @@ def selective_kernel(
     examples=[
         {"kernel_sizes": (3, 5, 7)},
         {"reduction": 2, "min_width": 1},
-        {"min_width": 3},
+        {"min_width": 6},
         {"groups": 2},
     ],
 )
@@ -94,7 +97,6 @@ class SelectiveKernel(nn.Module):
 
     def forward(self, x: FeatureMap) -> FeatureMap:
         """Convolve and choose: (batch, channel, height, width) to the same shape."""
-        # Paths beside channels: stacked there, channels_last maps stay channels_last.
         paths = torch.stack([path(x) for path in self.paths], 2)
         return selective_kernel(paths, self.squeeze, self.choose)
 

@@ -33,7 +33,7 @@ def squeeze_excite(x: FeatureMap, excite: Callable[[Tensor], Tensor]) -> Feature
     kind="gate",
     paper="Hu et al., 2018",
     arxiv="1709.01507",
-    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 3}, {"bias": True}],
+    examples=[{"reduction": 2, "min_width": 1}, {"min_width": 6}, {"bias": True}],
 )
 class SqueezeExcite(nn.Module):
     """Squeeze and excitation: two 1×1 convolutions with a ReLU between score the channels.

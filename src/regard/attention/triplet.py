@@ -1,8 +1,8 @@
 """Three gates, each over two of the axes channel, height and width, averaged.
 
 Misra, Nalamada, Arasanipalai and Hou, "Rotate to Attend: Convolutional Triplet Attention
-Module", 2020 (arXiv 2010.03045), eqs. 1 to 4. Differences: none in the result; a gate is
-broadcast along the axis that was pooled, where the paper rotates the map forth and back.
+Module", 2020 (arXiv 2010.03045), eqs. 1 to 4. Differences: none in the result; the gate is
+turned back before the product, where the paper turns the product.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,7 +21,8 @@ def triplet(x: FeatureMap, branches: Mapping[int, Callable[[Tensor], Tensor]]) -
     Args:
         x: (batch, channel, height, width).
         branches: by the pooled axis (1 channel, 2 height, 3 width): from maximum and mean over
-            it, (batch, 2, a, b), to scores (batch, 1, a, b), with a and b the other two axes.
+            it, (batch, 2, a, b), to scores (batch, 1, a, b); (a, b) is (height, width),
+            (channel, width) or (height, channel).
 
     Returns:
         (batch, channel, height, width).
@@ -29,9 +30,9 @@ def triplet(x: FeatureMap, branches: Mapping[int, Callable[[Tensor], Tensor]]) -
     """
     total = torch.zeros_like(x)
     for axis, score in branches.items():
-        pooled = torch.stack([x.amax(axis), x.mean(axis)], 1)
-        gate = score(pooled).sigmoid().squeeze(1).unsqueeze(axis)
-        total = total + x * gate
+        turned = x.transpose(1, axis)
+        pooled = torch.cat([turned.amax(1, keepdim=True), turned.mean(1, keepdim=True)], 1)
+        total = total + x * score(pooled).sigmoid().transpose(1, axis)
     return total / len(branches)
 
 

@@ -19,8 +19,8 @@ def triplet(weights, x, kernel_size=7, spatial=True):
     branches = [
         # (channel, height, width) -> (height, channel, width) and back
         branch("pooling_height", x.transpose(1, 0, 2)).transpose(1, 0, 2),
-        # (channel, height, width) -> (width, channel, height) and back
-        branch("pooling_width", x.transpose(2, 0, 1)).transpose(1, 2, 0),
+        # (channel, height, width) -> (width, height, channel) and back
+        branch("pooling_width", x.transpose(2, 1, 0)).transpose(2, 1, 0),
     ]
     if spatial:
         branches.append(branch("pooling_channels", x))
