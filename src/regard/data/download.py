@@ -3,8 +3,9 @@
 import os
 import shutil
 from http.client import HTTPException
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -92,7 +93,9 @@ class _Resuming:
             raise OSError("the connection broke; run it again to go on from there")
 
 
-def _copy(source: IO[bytes], target: IO[bytes], name: str, done: int, total: int | None) -> None:
+def _copy(
+    source: BufferedIOBase, target: BufferedIOBase, name: str, done: int, total: int | None
+) -> None:
     columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     with Progress("{task.description}", *columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(name, completed=done, total=total)

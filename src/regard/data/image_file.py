@@ -67,16 +67,19 @@ def decode_image(data: bytes, name: str) -> Image.Image:
     """Decode the bytes of an image file as `read_image` does; `name` is for error messages."""
     if not data:
         raise InputError(f"{name} is empty (0 bytes); get the file again")
-    image = _open(data, name)
-    try:
-        image.load()
-        return _to_rgb(_upright(image), name)
-    except InputError:
-        raise
-    except _DECODING_ERRORS as error:
-        raise InputError(
-            f"{name} is damaged or cut short ({_one_line(error)}); get the file again"
-        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # damage that matters is an error anyway
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image = _open(data, name)
+        try:
+            image.load()
+            return _to_rgb(_upright(image), name)
+        except InputError:
+            raise
+        except _DECODING_ERRORS as error:
+            raise InputError(
+                f"{name} is damaged or cut short ({_one_line(error)}); get the file again"
+            ) from error
 
 
 def image_to_tensor(image: Image.Image) -> UInt8[Tensor, "3 height width"]:
@@ -90,9 +93,7 @@ def _open(data: bytes, name: str) -> Image.Image:
     formats = [known for known in _FORMATS if known in Image.OPEN]
     too_many = f"{name} claims too many pixels (more than {MAX_PIXELS:,}); scale it down first"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            image = Image.open(BytesIO(data), formats=formats)
+        image = Image.open(BytesIO(data), formats=formats)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise InputError(too_many) from error
     except Image.UnidentifiedImageError as error:

@@ -132,6 +132,10 @@ def split_folders(folder: Path) -> dict[str, Path]:
     return found if "train" in found else {}
 
 
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
+
+
 def _from_folder(folder: Path, split: str) -> FolderDataset:
     splits = split_folders(folder)
     _check_split(split, splits, folder)
@@ -142,7 +146,7 @@ def _from_folder(folder: Path, split: str) -> FolderDataset:
     for entry in class_folders(splits.get(split, folder)):
         if entry.name not in classes:
             raise InputError(f"class folder {entry} has no counterpart in {train}; add or move it")
-        images = sorted(file for file in entry.rglob("*") if file.suffix.lower() in SUFFIXES)
+        images = sorted(file for file in entry.rglob("*") if _is_image(file))
         if not images:
             raise InputError(f"class folder {entry} holds no images; add some or remove it")
         files += images

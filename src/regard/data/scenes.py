@@ -37,6 +37,9 @@ SMALLEST = 24
 _BLOCK = 500
 _STREAM = 7
 _CANDIDATES = 64
+# Pixels between an object's corner and the frame: the blended edge of a triangle's corner
+# reaches 1 pixel out, and a pixel's centre lies half a pixel inside the frame.
+_CLEARANCE = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,16 +254,16 @@ def _plan(recipe: Recipe, block: int) -> Plan:
 
 def _objects(dice: _Dice, shape: Tensor, texture: Tensor, radius: Tensor, size: int) -> Objects:
     """Place objects anywhere where they are wholly inside the frame."""
-    margin = REACH * radius + 1
+    margin = REACH * radius + _CLEARANCE
     room = size - 2 * margin
     return Objects(
         shape=shape,
         texture=texture,
-        row=margin + dice.uniform(0, 1) * room,
-        col=margin + dice.uniform(0, 1) * room,
+        row=margin + dice.uniform(0.0, 1.0) * room,
+        col=margin + dice.uniform(0.0, 1.0) * room,
         radius=radius,
-        angle=dice.uniform(0, 2 * math.pi),
-        texture_angle=dice.uniform(0, 2 * math.pi),
+        angle=dice.uniform(0.0, 2 * math.pi),
+        texture_angle=dice.uniform(0.0, 2 * math.pi),
         period=dice.uniform(0.55, 0.75) * radius,
         colours=torch.stack(
             [_colour(dice, (0.3, 0.9), (0.85, 1.0)), _colour(dice, (0.4, 0.9), (0.08, 0.3))], 1
@@ -276,16 +279,16 @@ def _distractor(dice: _Dice, size: int, placed: list[Objects], *, bar: bool) -> 
         shape, texture = dice.below(0, len(_SHAPES)), torch.zeros(_BLOCK, dtype=torch.int64)
     objects = _objects(dice, shape, texture, dice.uniform(0.12, 0.17) * size, size)
     if not bar:
-        swap = dice.uniform(0, 1) < 0.5
+        swap = dice.uniform(0.0, 1.0) < 0.5
         colours = torch.where(swap[:, None, None], objects.colours.flip(1), objects.colours)
         objects = replace(objects, colours=colours)
-    margin = REACH * objects.radius[:, None] + 1
-    rows = margin + dice.uniform(0, 1, _CANDIDATES) * (size - 2 * margin)
-    cols = margin + dice.uniform(0, 1, _CANDIDATES) * (size - 2 * margin)
+    margin = REACH * objects.radius[:, None] + _CLEARANCE
+    rows = margin + dice.uniform(0.0, 1.0, _CANDIDATES) * (size - 2 * margin)
+    cols = margin + dice.uniform(0.0, 1.0, _CANDIDATES) * (size - 2 * margin)
     free = torch.ones(_BLOCK, _CANDIDATES, dtype=torch.bool)
     for other in placed:
         apart = torch.hypot(rows - other.row[:, None], cols - other.col[:, None])
-        needed = REACH * (objects.radius + other.radius) + 1
+        needed = REACH * (objects.radius + other.radius) + 2 * _CLEARANCE
         free &= (apart > needed[:, None]) | (other.radius == 0)[:, None]
     choice = free.byte().argmax(1, keepdim=True)
     return replace(
@@ -301,7 +304,7 @@ def _speck(dice: _Dice, size: int) -> Objects:
     radius = dice.uniform(0.02, 0.045) * size
     nothing = torch.zeros(_BLOCK, dtype=torch.int64)
     objects = _objects(dice, nothing, nothing, radius, size)
-    dark = dice.uniform(0, 1) < 0.5
+    dark = dice.uniform(0.0, 1.0) < 0.5
     colours = torch.where(dark[:, None, None], objects.colours.flip(1), objects.colours)
     return replace(objects, colours=colours)
 
@@ -316,7 +319,7 @@ def _background_colours(dice: _Dice) -> Tensor:
 
 def _colour(dice: _Dice, saturation: tuple[float, float], value: tuple[float, float]) -> Tensor:
     """Draw an RGB colour a scene, of any hue: (scene, 3)."""
-    hue = dice.uniform(0, 6, 1)
+    hue = dice.uniform(0.0, 6.0, 1)
     offset = torch.tensor([5.0, 3.0, 1.0])
     wheel = (hue + offset) % 6
     strength = torch.minimum(wheel, 4 - wheel).clamp(0, 1)
