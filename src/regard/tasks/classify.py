@@ -65,8 +65,8 @@ class Machine:
 
     """
 
-    device: Any = "auto"
-    precision: Any = "auto"
+    device: str = "auto"
+    precision: str = "auto"
     devices: int = 1
     workers: int | None = None
     compile: bool = False

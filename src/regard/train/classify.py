@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
@@ -25,6 +25,7 @@ from regard.train.run_folder import (
 )
 
 
+@runtime_checkable
 class Normalisation(Protocol):
     """What training needs of a model's preprocessing."""
 

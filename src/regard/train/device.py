@@ -13,10 +13,7 @@ try:
 except ModuleNotFoundError:  # the same code under its other name, in the `lightning` package
     from lightning.fabric import Fabric
 
-Device = Literal["auto", "cpu", "cuda", "mps"]
-Precision = Literal["auto", "bf16", "fp32"]
-
-__all__ = ["Device", "Fabric", "Precision", "cpu_has_bf16", "start_fabric"]
+__all__ = ["Fabric", "cpu_has_bf16", "start_fabric"]
 
 
 def cpu_has_bf16() -> bool:
@@ -32,13 +29,13 @@ def _has_bf16(device: str) -> bool:
 
 
 def start_fabric(
-    device: Device = "auto", precision: Precision = "auto", devices: int | Literal["auto"] = 1
+    device: str = "auto", precision: str = "auto", devices: int | Literal["auto"] = 1
 ) -> Fabric:
     """Choose device and precision and, under torchrun, join the other processes.
 
     Args:
-        device: `auto` takes a GPU where there is one.
-        precision: `auto` takes bfloat16 where the hardware multiplies it, else float32.
+        device: `cpu`, `cuda`, `mps`, or `auto`, which takes a GPU where there is one.
+        precision: `bf16`, `fp32`, or `auto`, which takes bfloat16 where the hardware multiplies it, else float32.
         devices: how many; `auto` takes all. With `torchrun`, what it started.
 
     Raises:

@@ -9,7 +9,7 @@ would have had.
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ _LOOK_EVERY = 20
 _SECONDS_BETWEEN_CHECKPOINTS = 120.0
 
 
+@runtime_checkable
 class EpochBatches(Protocol):
     """What the loop needs of its data: `regard.data.Batches`, or anything like it."""
 
@@ -255,11 +256,11 @@ class _Run:
     def _refuse_nan(self, loss: float, epoch: int, step: int) -> None:
         """NaN stays in a sum, so that looking now and then misses none."""
         if loss - loss != 0:
-            kept = "the last good checkpoint is kept" if self._saved else "nothing was kept"
+            kept = (self.out / CHECKPOINT).is_file()
             raise Diverged(
                 f"training diverged: the loss is {loss} at epoch {epoch + 1}, step {step + 1}; "
                 f"lower the learning rate (now at most {self.recipe.lr}) or clip the gradient; "
-                f"{kept} in {self.out}"
+                f"{'the last good checkpoint' if kept else 'no checkpoint'} is in {self.out}"
             )
 
     def _pause_if_due(self, stop: StopRequest, *, last: bool) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -37,9 +37,11 @@ class TrainingProgress:
             console=self.console,
             disable=quiet or not self.console.is_terminal,
         )
-        self._task = self._bar.add_task("training", total=epochs * steps, completed=done, figures="")
+        self._task = self._bar.add_task(
+            "training", total=epochs * steps, completed=done, figures=""
+        )
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "TrainingProgress":
         self._bar.start()
         self._since = time.monotonic()
         return self
@@ -61,7 +63,7 @@ class TrainingProgress:
             figures=f"loss {loss:.3f}  accuracy {accuracy:.1%}  {rate:,.0f} images/s",
         )
 
-    def epoch_done(self, figures: dict[str, float]) -> None:
+    def epoch_done(self, figures: dict[str, Any]) -> None:
         """Say one line, where there is no bar to look at."""
         if self.console.is_terminal:
             return

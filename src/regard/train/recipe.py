@@ -8,7 +8,7 @@ On CIFAR-10 the images are cropped after reflect padding and flipped (`regard.da
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -37,9 +37,9 @@ class Recipe:
 
     epochs: int = 60
     batch_size: int = 128
-    optimizer: Literal["sgd", "adam"] = "sgd"
+    optimizer: str = "sgd"
     lr: float = 0.2
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: str = "cosine"
     warmup: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1

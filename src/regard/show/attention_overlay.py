@@ -1,0 +1,94 @@
+"""Attention laid over a photograph: where it is uniform, the photograph is left as it is."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from regard.core.errors import InputError
+from regard.show.colour import Scale, palette, times_uniform
+
+_STRONGEST = 0.85
+"""Opacity at the ends of the scale; some of the photograph always shines through."""
+
+
+def overlay(
+    picture: NDArray[np.uint8], weights: NDArray[np.floating], scale: Scale
+) -> NDArray[np.uint8]:
+    """Blend a map of attention over a picture, cell by cell.
+
+    Opacity follows how far a weight is from uniform, so that a map which says nothing shows the
+    picture and nothing else.
+
+    Args:
+        picture: (height, width, 3), RGB bytes.
+        weights: (row, col), as multiples of uniform.
+        scale: from `times_uniform`.
+
+    Returns:
+        (height, width, 3), RGB bytes.
+
+    """
+    height, width = picture.shape[:2]
+    rows, cols = weights.shape
+    if rows > height or cols > width:
+        raise InputError(
+            f"a map of {rows}×{cols} cells does not fit a picture of {height}×{width} pixels"
+        )
+    strength = np.abs(2 * scale.positions(weights) - 1)[..., None] * _STRONGEST
+    row_of = np.arange(height) * rows // height
+    col_of = np.arange(width) * cols // width
+    cell = np.ix_(row_of, col_of)
+    opacity, colours = strength[cell], 255 * scale.colours(weights)[cell]
+    blended = opacity * colours + (1 - opacity) * picture
+    return np.round(blended).astype(np.uint8)
+
+
+def heads_figure(
+    picture: NDArray[np.uint8], weights: NDArray[np.floating], *, keys: int, title: str
+) -> Figure:
+    """Draw a picture, the mean of all heads over it, and each head, on one common scale.
+
+    Args:
+        picture: (height, width, 3), RGB bytes.
+        weights: (head, row, col), one query's attention; each head sums to at most 1.
+        keys: how many keys the attention is over, cells and prefix tokens: uniform is 1 / keys.
+        title: above the figure.
+
+    """
+    scale = times_uniform(keys)
+    relative = weights * keys
+    panels: list[tuple[str, NDArray[np.uint8]]] = [
+        ("photograph", picture),
+        ("mean of the heads", overlay(picture, relative.mean(0), scale)),
+    ]
+    panels += [
+        (f"head {index + 1}", overlay(picture, head, scale)) for index, head in enumerate(relative)
+    ]
+    columns = 4
+    rows = -(-len(panels) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.75 * rows + 0.9), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, (name, panel) in zip(axes.flat, panels, strict=False):
+        axis.imshow(panel)
+        axis.set_title(name, fontsize=10)
+    figure.suptitle(title, fontsize=12)
+    _colour_bar(figure, scale, list(axes.flat))
+    return figure
+
+
+def _colour_bar(figure: Figure, scale: Scale, axes: Sequence[object]) -> None:
+    colours = ListedColormap(palette(scale.kind, 257))
+    mapping = ScalarMappable(cmap=colours)
+    mapping.set_clim(0, 1)
+    bar = figure.colorbar(
+        mapping, ax=list(axes), orientation="horizontal", fraction=0.04, pad=0.02, aspect=50
+    )
+    places, labels = zip(*scale.ticks(), strict=True)
+    bar.set_ticks(places, labels=labels)
+    bar.set_label("attention, as a multiple of uniform (logarithmic; 1× leaves the photograph bare)")
