@@ -36,25 +36,25 @@ def dot_product(query: QueryMap, key: KeyMap, value: ValueMap) -> FeatureMap:
     kind="softmax",
     paper="Luong et al., 2015",
     arxiv="1508.04025",
-    examples=[{"key_channels": 4}],
+    examples=[{"width": 4}],
 )
 class DotProduct(nn.Module):
     """Single-head self-attention over positions, unscaled; all projections are 1×1 convolutions.
 
     Args:
         channels: channels of the feature map.
-        key_channels: width of queries and keys; default `channels`.
+        width: of queries, keys and values (the fused kernels want one for all); default `channels`.
 
     """
 
-    def __init__(self, channels: int, *, key_channels: int | None = None) -> None:
+    def __init__(self, channels: int, *, width: int | None = None) -> None:
         super().__init__()
-        width = channels if key_channels is None else key_channels
-        at_least(1, channels=channels, key_channels=width)
+        width = channels if width is None else width
+        at_least(1, channels=channels, width=width)
         self.query = nn.Conv2d(channels, width, 1)
         self.key = nn.Conv2d(channels, width, 1)
-        self.value = nn.Conv2d(channels, channels, 1)
-        self.project = nn.Conv2d(channels, channels, 1)
+        self.value = nn.Conv2d(channels, width, 1)
+        self.project = nn.Conv2d(width, channels, 1)
 
     def forward(self, x: FeatureMap) -> FeatureMap:
         """Attend: (batch, channel, height, width) to the same shape."""

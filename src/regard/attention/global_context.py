@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from regard.attention.heads import map_to_heads
 from regard.attention.options import one_of, reduced_width
 from regard.attention.registry import register
 from regard.core.shapes import FeatureMap
@@ -44,7 +45,7 @@ def global_context(
     """
     one_of(FUSIONS, fusion=fusion)
     batch, channels = x.shape[:2]
-    tokens = x.flatten(2).mT.unsqueeze(1)
+    tokens = map_to_heads(x, 1)
     asking = query.expand(batch, 1, 1, channels)
     pooled = F.scaled_dot_product_attention(asking, tokens, tokens, scale=1.0)
     context = transform(pooled[:, 0, 0])[:, :, None, None]

@@ -7,8 +7,7 @@ Differences: the normaliser is kept above 1e-6 where the authors' code adds 1e-6
 leaves all but vanishing rows exact; Shen's residual connection is left to the network.
 """
 
-from torch import nn
-from torch.nn import functional as F
+from torch import Tensor, nn
 
 from regard.attention.heads import heads_to_map, map_to_heads
 from regard.attention.options import at_least, divides_channels, one_of
@@ -17,6 +16,11 @@ from regard.core.shapes import FeatureMap, KeyMap, QueryMap, ValueMap
 
 FEATURE_MAPS = ("elu", "softmax")
 SMALLEST_NORMALISER = 1e-6
+
+
+def _elu_plus_one(x: Tensor) -> Tensor:
+    # Two terms, of which one is constant, so that exp(x) is not lost to rounding beside the 1.
+    return x.relu() + x.clamp(max=0).exp()
 
 
 def linear(
@@ -44,7 +48,7 @@ def linear(
     if feature_map == "softmax":
         q, k = q.softmax(-1), k.softmax(-2)
         return heads_to_map(q @ (k.mT @ v), like=query)
-    q, k = F.elu(q) + 1, F.elu(k) + 1
+    q, k = _elu_plus_one(q), _elu_plus_one(k)
     normaliser = q @ k.sum(-2).unsqueeze(-1)
     mixed = q @ (k.mT @ v) / normaliser.clamp(min=SMALLEST_NORMALISER)
     return heads_to_map(mixed, like=query)

@@ -6,6 +6,7 @@ that maps of every size work; the concatenation form of eq. 5 is left out.
 """
 
 from torch import nn
+from torch.nn import functional as F
 
 from regard.attention.dot_product import dot_product
 from regard.attention.heads import heads_to_map, map_to_heads
@@ -37,7 +38,11 @@ def non_local(
     """
     one_of(PAIRWISE, pairwise=pairwise)
     if pairwise != "dot_product":
-        return dot_product(query, key, value)
+        # Gaussian queries are wider than the values. The fused kernels want one width for all:
+        # zeros fill the values up, and their channels are cut off again.
+        spare = max(query.shape[1] - value.shape[1], 0)
+        filled = F.pad(value, (0, 0, 0, 0, 0, spare))
+        return dot_product(query, key, filled)[:, : value.shape[1]]
     q, k, v = (map_to_heads(x, 1) for x in (query, key, value))
     # No softmax stands between the products, so KᵀV comes first and no N×N matrix is formed.
     return heads_to_map(q @ (k.mT @ v / k.shape[2]), like=query)

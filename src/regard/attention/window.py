@@ -23,6 +23,10 @@ Axes = tuple[int, int]
 WindowTokens = Float[Tensor, "window token channel"]
 
 
+def _windows_along(length: int, side: int) -> int:
+    return (length + side - 1) // side
+
+
 def to_windows(x: FeatureMap, side: int, shift: Axes) -> WindowTokens:
     """Pad a map with zeros at its bottom and right, shift it up and left, cut it into windows.
 
@@ -38,15 +42,17 @@ def to_windows(x: FeatureMap, side: int, shift: Axes) -> WindowTokens:
 
     """
     height, width = x.shape[-2:]
-    x = F.pad(x, (0, -width % side, 0, -height % side)).roll((-shift[0], -shift[1]), (2, 3))
-    x = x.unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    rows, cols = _windows_along(height, side), _windows_along(width, side)
+    x = F.pad(x, (0, cols * side - width, 0, rows * side - height))
+    x = x.roll((-shift[0], -shift[1]), (2, 3))
+    x = x.unflatten(3, (cols, side)).unflatten(2, (rows, side))
     return x.permute(0, 2, 4, 3, 5, 1).flatten(3, 4).flatten(0, 2)
 
 
 def from_windows(windows: WindowTokens, side: int, shift: Axes, like: Tensor) -> FeatureMap:
     """Undo `to_windows`; `like`, (batch, any, height, width), gives the size and memory format."""
     height, width = like.shape[-2:]
-    rows, cols = -(-height // side), -(-width // side)
+    rows, cols = _windows_along(height, side), _windows_along(width, side)
     x = windows.unflatten(1, (side, side)).unflatten(0, (-1, rows, cols))
     x = x.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3).roll(shift, (2, 3))
     return in_format_of(like, x[:, :, :height, :width])

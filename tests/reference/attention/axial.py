@@ -11,12 +11,13 @@ def attend_along(weights, name, x, same_line, place_in_line, length, num_heads, 
     query, key, value = (
         project(weights, f"{name}.{part}", x) for part in ("query", "key", "value")
     )
+    if position_bias:
+        bias_of = relative_bias(weights[f"{name}.bias.table"], 1, length)
     mixed = np.zeros_like(value)
     for here in positions_of(x):
         line = [there for there in positions_of(x) if same_line(here, there)]
         bias = None
         if position_bias:
-            bias_of = relative_bias(weights[f"{name}.bias.table"], 1, length)
             place = (0, place_in_line(here))
             bias = np.stack([bias_of(place, (0, place_in_line(there))) for there in line], 1)
         keys = [key[:, a, b] for a, b in line]

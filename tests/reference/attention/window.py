@@ -26,6 +26,8 @@ def window(weights, x, window_size=7, shifted=False, num_heads=4, position_bias=
         row = window_of(i, height, window_size, shifted)
         col = window_of(j, width, window_size, shifted)
         members.setdefault((row, col), []).append((i, j))
+    if position_bias:
+        bias_of = relative_bias(weights["bias.table"], window_size, window_size)
     mixed = np.zeros_like(value)
     for places in members.values():
         keys = [key[:, a, b] for a, b in places]
@@ -33,7 +35,6 @@ def window(weights, x, window_size=7, shifted=False, num_heads=4, position_bias=
         for here in places:
             bias = None
             if position_bias:
-                bias_of = relative_bias(weights["bias.table"], window_size, window_size)
                 bias = np.stack([bias_of(here, there) for there in places], 1)
             mixed[:, *here] = attend_in_heads(query[:, *here], keys, values, num_heads, bias)
     return project(weights, "project", mixed)
