@@ -10,6 +10,9 @@ from torch import Tensor
 FeatureMap = Float[Tensor, "batch channel height width"]
 """Features on a grid."""
 
+OutputMap = Float[Tensor, "batch out_channel out_height out_width"]
+"""What a layer that changes channels or size makes of a feature map."""
+
 ContextMap = Float[Tensor, "batch context_channel context_height context_width"]
 """A second feature map, of any other size: the keys and values of cross-attention."""
 
@@ -51,6 +54,7 @@ __all__ = [
     "KeyMap",
     "Labels",
     "Mask",
+    "OutputMap",
     "QueryMap",
     "RawImages",
     "Tokens",

@@ -51,7 +51,7 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
     """
     if spec.classes < 1:
         raise InputError(f"classes must be at least 1, not {spec.classes}")
-    network = _timm_network(spec.name) if spec.name.startswith("timm:") else networks[spec.name]
+    network = find_network(spec.name)
     with seeded(seed, 0):
         model = _call(network, spec)
     attention = network.attention if spec.attention is None else spec.attention
@@ -59,6 +59,16 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
         with seeded(seed, 1):
             _attend(model, network, attention)
     return model.eval()
+
+
+def find_network(name: str) -> Network:
+    """Return what is known of a registered network or of `timm:NAME`.
+
+    Raises:
+        InputError: no such network.
+
+    """
+    return _timm_network(name) if name.startswith("timm:") else networks[name]
 
 
 def _call(network: Network, spec: NetworkSpec) -> nn.Module:

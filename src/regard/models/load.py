@@ -12,15 +12,15 @@ from regard.core.errors import InputError, unknown_name
 from regard.core.packages import require
 from regard.core.run_files import CONFIG, WEIGHTS, read_config
 from regard.models.build import NetworkSpec, build
-from regard.models.photo import dinov2_small, efficientnet_lite0
+# from regard.models.photo import dinov2_small, efficientnet_lite0
 from regard.models.preprocessing import Preprocessing
 from regard.models.vision_model import VisionModel
 
 _BUNDLED = Path(__file__).parent / "bundled"
 
 _PHOTO: dict[str, Callable[[], VisionModel]] = {
-    "dinov2-small": dinov2_small,
-    "efficientnet-lite0": efficientnet_lite0,
+    
+    
 }
 
 
@@ -64,6 +64,20 @@ def load(spec: str | Path) -> VisionModel:
         f"no model {text!r}: it is no folder, and no bundled:{{{','.join(bundled_names())}}}, "
         f"photo:{{{','.join(photo_names())}}} or timm:NAME"
     )
+
+
+def trained_on(spec: str | Path) -> str:
+    """Return the words for the data that a run or bundled model was trained on.
+
+    Raises:
+        InputError: the model is of another library, which does not say.
+
+    """
+    scheme, _, name = str(spec).partition(":")
+    folder = _BUNDLED / name if scheme == "bundled" else Path(spec)
+    if not folder.is_dir():
+        raise InputError(f"give --data: {spec} does not say what data it was trained on")
+    return str(read_config(folder)["data"]["source"])
 
 
 def load_run(folder: Path, *, name: str | None = None) -> VisionModel:

@@ -5,13 +5,12 @@ section 4.2 for CIFAR and table 1 for ImageNet. Where sizes change the shortcut 
 (the paper's option B) in every network; the paper's CIFAR networks pad with zeros (option A).
 """
 
-from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from regard.core.errors import InputError
-from regard.core.shapes import FeatureMap
+from regard.core.shapes import FeatureMap, OutputMap
 from regard.models.registry import Places, register
 
 _CIFAR_PLACES = Places(gate="layer*.*.bn2", mixing="layer3")
@@ -34,7 +33,7 @@ class BasicBlock(nn.Module):
                 nn.BatchNorm2d(channels_out),
             )
 
-    def forward(self, x: FeatureMap) -> FeatureMap:
+    def forward(self, x: FeatureMap) -> OutputMap:
         """(batch, channel, height, width) to the same, `stride` times smaller."""
         residual = F.relu(self.bn1(self.conv1(x)), inplace=True)
         residual = self.bn2(self.conv2(residual))
@@ -59,7 +58,7 @@ class ResNet(nn.Module):
         *,
         width: int,
         classes: int,
-        stem: Literal["cifar", "imagenet"] = "cifar",
+        stem: str = "cifar",
     ) -> None:
         super().__init__()
         if stem not in ("cifar", "imagenet"):
@@ -84,7 +83,7 @@ class ResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward_features(self, x: FeatureMap) -> FeatureMap:
+    def forward_features(self, x: FeatureMap) -> OutputMap:
         """Images (batch, 3, height, width) to the last stage's features."""
         x = self.pool(F.relu(self.bn1(self.conv1(x)), inplace=True))
         for name in self.stages:
@@ -116,7 +115,7 @@ def resnet8(classes: int, *, width: int = 16) -> ResNet:
 
 @register("resnet18", paper="He et al., 2015", arxiv="1512.03385", size=32, places=_RESNET18_PLACES)
 def resnet18(
-    classes: int, *, width: int = 64, stem: Literal["cifar", "imagenet"] = "cifar"
+    classes: int, *, width: int = 64, stem: str = "cifar"
 ) -> ResNet:
     """ResNet-18, with a stem for small images or, `stem="imagenet"`, the ordinary one."""
     return ResNet((2, 2, 2, 2), width=width, classes=classes, stem=stem)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from regard.attention import create
 from regard.core.errors import InputError
-from regard.core.shapes import FeatureMap
+from regard.core.shapes import FeatureMap, OutputMap
 from regard.models.registry import Places, register
 
 
@@ -78,7 +78,7 @@ class ViT(nn.Module):
         self.norm = ChannelNorm(width)
         self.head = nn.Linear(width, classes)
 
-    def forward_features(self, x: FeatureMap) -> FeatureMap:
+    def forward_features(self, x: FeatureMap) -> OutputMap:
         """Images (batch, 3, height, width) to tokens on their grid (batch, width, row, col)."""
         x = self.patch_embed(x)
         x = x + sine_positions(*x.shape[1:]).to(x)
@@ -96,8 +96,6 @@ class ViT(nn.Module):
     size=32,
     places=Places(gate="blocks.*", mixing="norm"),
 )
-def vit(
-    classes: int, *, patch: int = 4, width: int = 192, depth: int = 6, heads: int = 3
-) -> ViT:
+def vit(classes: int, *, patch: int = 4, width: int = 192, depth: int = 6, heads: int = 3) -> ViT:
     """A small vision transformer for small images: 6 blocks of 3 heads on 4×4-pixel patches."""
     return ViT(classes, patch=patch, width=width, depth=depth, heads=heads)
