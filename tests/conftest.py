@@ -19,9 +19,9 @@ def pytest_collection_modifyitems(items):
 
     data = Path(os.environ.get("REGARD_DATA", Path(__file__).parents[2] / "shared" / "data"))
     for item in items:
-        if "gpu" in item.keywords and not torch.cuda.is_available():
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
-        if "data" in item.keywords and not data.is_dir():
+        if item.get_closest_marker("data") and not data.is_dir():
             item.add_marker(pytest.mark.skip(reason="needs the real data: set REGARD_DATA"))
 
 
