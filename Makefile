@@ -20,8 +20,8 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 bench: $(VENV)/.dev
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
-docs: $(VENV)/.photo
-	$(BIN)/python docs/build.py
+docs: $(VENV)/.docs
+	$(BIN)/mkdocs build --strict
 clean:
 	rm -rf $(VENV) demo
 
@@ -35,6 +35,9 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	touch $@
 $(VENV)/.photo: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) -e ".[photo]"
+	touch $@
+$(VENV)/.docs: $(VENV)/.torch pyproject.toml
+	$(PIP_INSTALL) -e ".[docs]"
 	touch $@
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) -e ".[zoo,photo,test,lint]"

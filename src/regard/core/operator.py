@@ -1,8 +1,28 @@
-"""Attention as a linear operator on values: asked for rows and products, never forced to be a matrix."""
+"""Attention as a linear operator: asked for rows and products, never forced to be a matrix."""
 
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor
+
+from regard.core.errors import InputError
+
+Query = int | slice | Tensor
+"""One query, or several: a position, a slice or a tensor of positions."""
+
+
+def select_queries(tensor: Tensor, query: Query) -> Tensor:
+    """Select along the query axis of (…, query, d); a single query keeps its axis.
+
+    Raises:
+        InputError: there is no such query.
+
+    """
+    count = tensor.shape[-2]
+    if isinstance(query, int):
+        if not -count <= query < count:
+            raise InputError(f"query {query} does not exist: this site has {count} queries")
+        query = slice(query % count, query % count + 1)
+    return tensor[..., query, :]
 
 
 @runtime_checkable
@@ -18,7 +38,7 @@ class AttentionOperator(Protocol):
         """(batch, heads, query, key)."""
         ...
 
-    def rows(self, query: int | slice | Tensor) -> Tensor:
+    def rows(self, query: Query) -> Tensor:
         """Return rows A[query, :]: (batch, heads, selected queries, key)."""
         ...
 
@@ -32,4 +52,13 @@ class AttentionOperator(Protocol):
 
     def dense(self) -> Tensor:
         """Return the matrix (batch, heads, query, key), at its full memory cost."""
+        ...
+
+
+@runtime_checkable
+class ScoredOperator(AttentionOperator, Protocol):
+    """Attention that is recomputed from scores, and so can tell them."""
+
+    def scores(self, query: Query) -> Tensor:
+        """Return what goes into the softmax: (batch, heads, selected queries, key)."""
         ...

@@ -25,7 +25,7 @@ def generator(*parts: int, device: torch.device | str = "cpu") -> torch.Generato
 
 @contextmanager
 def preserved_random_state() -> Iterator[None]:
-    """Restore Python's, numpy's and torch's global random state on exit, also after an exception."""
+    """Restore the global random state of Python, numpy and torch, also after an exception."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
     devices = range(torch.cuda.device_count()) if cuda else ()

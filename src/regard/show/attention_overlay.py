@@ -1,6 +1,7 @@
 """Attention laid over a photograph: where it is uniform, the photograph is left as it is."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
@@ -82,6 +83,30 @@ def heads_figure(
     return figure
 
 
+def concentration(weights: NDArray[np.floating], *, keys: int) -> dict[str, Any]:
+    """Say in numbers where a map of attention is.
+
+    Args:
+        weights: (row, col), one query's attention to the cells.
+        keys: how many keys the attention is over.
+
+    Returns:
+        `strongest_cell` (row, col); its weight as `times_uniform`; `area_of_half`, the share of
+        the cells that hold half of the map, fewest first; `on_image`, the share of the attention
+        that goes to cells and not to prefix tokens.
+
+    """
+    row, col = np.unravel_index(int(weights.argmax()), weights.shape)
+    largest_first = np.sort(weights, axis=None)[::-1].cumsum()
+    cells = int(np.searchsorted(largest_first, largest_first[-1] / 2)) + 1
+    return {
+        "strongest_cell": [int(row), int(col)],
+        "times_uniform": float(weights.max() * keys),
+        "area_of_half": cells / weights.size,
+        "on_image": float(weights.sum()),
+    }
+
+
 def _colour_bar(figure: Figure, scale: Scale, axes: Sequence[object]) -> None:
     colours = ListedColormap(palette(scale.kind, 257))
     mapping = ScalarMappable(cmap=colours)
@@ -91,4 +116,4 @@ def _colour_bar(figure: Figure, scale: Scale, axes: Sequence[object]) -> None:
     )
     places, labels = zip(*scale.ticks(), strict=True)
     bar.set_ticks(places, labels=labels)
-    bar.set_label("attention, as a multiple of uniform (logarithmic; 1× leaves the photograph bare)")
+    bar.set_label("attention as a multiple of uniform; 1× leaves the photograph bare")

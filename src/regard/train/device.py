@@ -35,7 +35,7 @@ def start_fabric(
 
     Args:
         device: `cpu`, `cuda`, `mps`, or `auto`, which takes a GPU where there is one.
-        precision: `bf16`, `fp32`, or `auto`, which takes bfloat16 where the hardware multiplies it, else float32.
+        precision: `bf16`, `fp32`, or `auto`: bfloat16 where the hardware multiplies it.
         devices: how many; `auto` takes all. With `torchrun`, what it started.
 
     Raises:
