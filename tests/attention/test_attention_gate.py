@@ -20,6 +20,15 @@ def test_on_equal_grids_nothing_is_resampled():
     torch.testing.assert_close(attention_gate(x, x, gating, total), expected)
 
 
+def test_on_a_grid_of_half_the_size_features_are_averaged_over_four_cells():
+    x, gating = torch.randn(2, 3, 4, 6), torch.zeros(2, 3, 2, 3)
+    seen = []
+    attention_gate(x, x, gating, lambda features: (seen.append(features), total(features))[1])
+    torch.testing.assert_close(
+        seen[0], x.unflatten(3, (3, 2)).unflatten(2, (2, 2)).mean((3, 5)).relu()
+    )
+
+
 def test_coarse_cells_lie_over_the_features_that_they_cover():
     x = torch.ones(1, 1, 2, 8)
     gating = torch.tensor([[[[9.0, 0.0, 0.0, 0.0]]]])

@@ -3,10 +3,11 @@
 Oktay, Schlemper, Le Folgoc et al., "Attention U-Net: Learning Where to Look for the Pancreas",
 2018 (arXiv 1804.03999), eqs. 1 and 2. Both maps meet on the coarse grid of the gating signal and
 the coefficients are interpolated back onto the features. Differences: two dimensions; features
-reach the coarse grid through a 1×1 convolution and area averaging, for any ratio of sizes, where
-the authors' code has a 2×2 convolution of stride 2; cells are aligned by their areas (no corner
-alignment); the 1×1 convolution and batch norm that the authors' code adds behind the gate are
-left to the network.
+reach the coarse grid through a 1×1 convolution and bilinear interpolation, for any ratio of
+sizes (at a ratio of 2 that is the mean of 2×2 cells, at larger ones of the central 2×2), where
+the authors' code has a 2×2 convolution of stride 2; grids are aligned by the areas they cover,
+not by their corner cells; the 1×1 convolution and batch norm that the authors' code adds behind
+the gate are left to the network.
 """
 
 from collections.abc import Callable
@@ -30,7 +31,7 @@ def attention_gate(
 
     Args:
         x: (batch, channel, height, width).
-        feature: x projected, (batch, inner, height, width); it is averaged onto the gating's grid.
+        feature: x projected, (batch, inner, height, width); resampled to the gating's grid.
         gating: the gating signal projected, (batch, inner, coarse height, coarse width).
         score: from their rectified sum to scores, (batch, 1, coarse height, coarse width).
 
@@ -38,9 +39,14 @@ def attention_gate(
         (batch, channel, height, width).
 
     """
-    coarse = F.interpolate(feature, gating.shape[2:], mode="area")
+    coarse = _resample(feature, gating)
     coefficients = score((coarse + gating).relu()).sigmoid()
-    return x * F.interpolate(coefficients, x.shape[2:], mode="bilinear", align_corners=False)
+    return x * _resample(coefficients, x)
+
+
+def _resample(source: Tensor, target: Tensor) -> Tensor:
+    """Interpolate onto the target's grid; both cover the same area."""
+    return F.interpolate(source, target.shape[2:], mode="bilinear", align_corners=False)
 
 
 @register(
@@ -49,7 +55,7 @@ def attention_gate(
     paper="Oktay et al., 2018",
     arxiv="1804.03999",
     context=True,
-    examples=[{"context_channels": 8}, {"width": 3}],
+    examples=[{"context_channels": 6}, {"width": 3}],
 )
 class AttentionGate(nn.Module):
     """Additive attention gate of Attention U-Net.

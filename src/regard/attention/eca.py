@@ -50,7 +50,7 @@ def eca(x: FeatureMap, kernel: Float[Tensor, "1 1 size"]) -> FeatureMap:
     kind="gate",
     paper="Wang et al., 2020",
     arxiv="1910.03151",
-    examples=[{"kernel_size": 5}, {"gamma": 1.0, "b": 2.0}],
+    examples=[{"kernel_size": 5}, {"gamma": 1.0, "b": 3.0}],
 )
 class ECA(nn.Module):
     """Efficient channel attention: one small kernel slides along the channels' means.

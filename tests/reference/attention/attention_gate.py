@@ -3,13 +3,13 @@
 import numpy as np
 
 from tests.reference.attention.activation import relu, sigmoid
-from tests.reference.attention.convolution import area_average, bilinear, pointwise
+from tests.reference.attention.convolution import bilinear, pointwise
 
 
 def attention_gate(weights, x, context, **options):
     """x: (channel, height, width); context: the gating signal on a grid of its own."""
     channels, height, width = x.shape
-    coarse_x = area_average(x, *context.shape[1:])
+    coarse_x = bilinear(x, *context.shape[1:])
     feature = pointwise(coarse_x, weights["feature.weight"])
     gating = pointwise(context, weights["gating.weight"], weights["gating.bias"])
     q = pointwise(relu(feature + gating), weights["score.weight"], weights["score.bias"])

@@ -1,7 +1,5 @@
 """Convolutions, and what stands beside them, by the definition: loops over positions, float64."""
 
-import math
-
 import numpy as np
 
 
@@ -48,22 +46,6 @@ def batch_norm(x, weights, name, eps=1e-5):
         deviation = np.sqrt(weights[f"{name}.running_var"][c] + eps)
         standard = (x[c] - weights[f"{name}.running_mean"][c]) / deviation
         out[c] = weights[f"{name}.weight"][c] * standard + weights[f"{name}.bias"][c]
-    return out
-
-
-def _touched(cell, cells, size):
-    """Return the first, and the one after the last, of `size` cells that one of `cells` touches."""
-    return math.floor(cell * size / cells), math.ceil((cell + 1) * size / cells)
-
-
-def area_average(x, height, width):
-    """Average onto a grid: each cell takes the cells of x that it touches. x: (channel, …)."""
-    out = np.zeros((x.shape[0], height, width))
-    for i in range(height):
-        rows = slice(*_touched(i, height, x.shape[1]))
-        for j in range(width):
-            cols = slice(*_touched(j, width, x.shape[2]))
-            out[:, i, j] = x[:, rows, cols].mean(axis=(1, 2))
     return out
 
 
