@@ -30,6 +30,7 @@ def fused(observer: Observer, call: Call) -> None:
             provenance="approximate" if dropped else "recomputed",
             call=observer.next_call(site),
             running=observer.modules.running,
+            maps=observer.modules.maps,
             parts=parts_of(
                 query=(hold(query), fold),
                 key=(hold(key), shared),

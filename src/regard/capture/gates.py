@@ -160,6 +160,7 @@ def gated(
             provenance="exact",
             call=observer.next_call(site),
             running=observer.modules.running,
+            maps=observer.modules.maps,
             parts=parts_of(
                 query=None if product is None else (product.left, None),
                 key=None if product is None else (product.right, None),

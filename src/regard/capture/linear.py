@@ -117,6 +117,7 @@ def _kernelised(
         provenance="recomputed",
         call=observer.next_call(site),
         running=observer.modules.running,
+        maps=observer.modules.maps,
         parts={
             "query": per_query(hold(query), outer.letters(opposite(side)), axes.key),
             "key": per_key(middle, of_key.query),

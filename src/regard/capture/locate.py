@@ -4,7 +4,7 @@ A count is evidence only where one layout fits. Where several do, or none, the a
 a token is never placed by a guess.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from regard.core.grid import Grid
 
@@ -33,30 +33,35 @@ def _maps(shape: Shape | None, tokens: int) -> set[tuple[int, int]]:
     return {(h, w) for h, w in (shape[2:], shape[1:3]) if h * w == tokens}
 
 
-def _patches(tokens: int, image: tuple[int, int]) -> set[tuple[int, int, int]]:
-    """Return every (rows, cols, prefix) that square patches of the image may give."""
-    height, width = image
-    exact: set[tuple[int, int, int]] = set()
-    cropped: set[tuple[int, int, int]] = set()
-    for patch in range(1, min(height, width) + 1):
-        rows, cols = height // patch, width // patch
-        prefix = tokens - rows * cols
-        most = min(_MOST_PREFIX_TOKENS, rows * cols // 2)
-        if rows * cols >= _FEWEST_CELLS and 0 <= prefix <= most:
-            divides = height % patch == 0 and width % patch == 0
-            (exact if divides else cropped).add((rows, cols, prefix))
-    return exact or cropped
+def _patches(height: int, width: int) -> set[tuple[int, int]]:
+    """Return every (rows, cols) that square patches of an image give without a remainder."""
+    whole = (p for p in range(1, min(height, width) + 1) if height % p == width % p == 0)
+    return {(height // p, width // p) for p in whole}
 
 
-def locate_tokens(tokens: int, shapes: Sequence[Shape | None]) -> Grid | None:
+def _fitting(tokens: int, maps: Collection[tuple[int, int]]) -> set[tuple[int, int, int]]:
+    """Return (rows, cols, prefix) for each of the maps that so many tokens may be."""
+    found: set[tuple[int, int, int]] = set()
+    for rows, cols in maps:
+        cells = rows * cols
+        if cells >= _FEWEST_CELLS and 0 <= tokens - cells <= min(_MOST_PREFIX_TOKENS, cells // 2):
+            found.add((rows, cols, tokens - cells))
+    return found
+
+
+def locate_tokens(
+    tokens: int, shapes: Sequence[Shape | None], maps: Collection[tuple[int, int]] = ()
+) -> Grid | None:
     """Place `tokens` tokens on the model's input, or return None where more than one way fits.
 
-    The nearest module whose input is a map of just so many cells decides; otherwise square
-    patches of the model's input, after a few prefix tokens.
+    The nearest module whose input is a map of just so many cells decides. Otherwise it is a map
+    that the model has made, after a few prefix tokens; or, if none fits, square patches of the
+    model's input, for models that cut these without a convolution.
 
     Args:
         tokens: how many there are.
         shapes: the input shapes of the modules that were running, outermost first.
+        maps: (rows, cols) of the maps that the model's modules put out.
 
     """
     image = _image_size(shapes)
@@ -68,19 +73,22 @@ def locate_tokens(tokens: int, shapes: Sequence[Shape | None]) -> Grid | None:
             return None
     if image is None:
         return None
-    layouts = _patches(tokens, image)
+    layouts = _fitting(tokens, maps) or _fitting(tokens, _patches(*image))
     return _with_cell(*layouts.pop(), image) if len(layouts) == 1 else None
 
 
-def locate_map(value: Shape, shapes: Sequence[Shape | None]) -> Grid | None:
+def locate_map(
+    value: Shape, shapes: Sequence[Shape | None], maps: Collection[tuple[int, int]] = ()
+) -> Grid | None:
     """Place the cells of the features that a gate weighs.
 
     Args:
         value: (batch, …, height, width), or (batch, token, channel).
         shapes: the input shapes of the modules that were running, outermost first.
+        maps: (rows, cols) of the maps that the model's modules put out.
 
     """
     if len(value) >= 4:
         rows, cols = value[-2:]
         return _with_cell(rows, cols, 0, _image_size(shapes)) if rows * cols > 1 else None
-    return locate_tokens(value[1], shapes) if len(value) == 3 else None
+    return locate_tokens(value[1], shapes, maps) if len(value) == 3 else None

@@ -34,12 +34,21 @@ def _first_shape(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int,
 
 
 class ModuleStack:
-    """The modules that are running, outermost first, kept up to date by hooks."""
+    """The modules that are running, kept up to date by hooks.
+
+    Attributes:
+        model: the outermost of them.
+        names: of all modules.
+        ever_ran: True once any of them was called.
+        maps: (rows, cols) of every map that one of them put out.
+
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.names = {name or type(model).__name__ for name, _ in model.named_modules()}
         self.ever_ran = False
+        self.maps: set[tuple[int, int]] = set()
         self._running: list[Running] = []
 
     @property
@@ -76,6 +85,8 @@ class ModuleStack:
         self._running.append(Running(name, module, _first_shape(args, kwargs)))
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
+        if isinstance(output, Tensor) and output.dim() == 4:
+            self.maps.add((output.shape[2], output.shape[3]))
         # A pre-hook of the user's may have raised before ours, which then never entered.
         if self._running and self._running[-1].module is module:
             self._running.pop()

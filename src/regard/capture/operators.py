@@ -6,22 +6,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from regard.core.errors import InputError
+from regard.core.operator import Query, select_queries
 
 # Rows that are in memory at once while a product runs over all queries: about 64 MB in float32.
 _BLOCK_ELEMENTS = 1 << 24
-
-Query = int | slice | Tensor
-
-
-def _select(tensor: Tensor, query: Query) -> Tensor:
-    """Select along the query axis, (…, query, d); a single query keeps its axis."""
-    count = tensor.shape[-2]
-    if isinstance(query, int):
-        if not -count <= query < count:
-            raise InputError(f"query {query} does not exist: this site has {count} queries")
-        query = slice(query % count, query % count + 1)
-    return tensor[..., query, :]
 
 
 def _at_least_single(tensor: Tensor) -> Tensor:
@@ -49,7 +37,7 @@ class DenseOperator:
 
     def rows(self, query: Query) -> Tensor:
         """Return rows A[query, :]: (batch, heads, selected queries, key)."""
-        return _select(self.weights, query)
+        return select_queries(self.weights, query)
 
     def matvec(self, values: Tensor) -> Tensor:
         """Return A @ values: (batch, heads, key, d) -> (batch, heads, query, d)."""
@@ -96,14 +84,14 @@ class SoftmaxOperator:
 
         A key that may not be seen has −∞.
         """
-        q = _at_least_single(_select(self.query, query))
+        q = _at_least_single(select_queries(self.query, query))
         scores = q @ _at_least_single(self.key).mT * self.scale
         if self.mask is not None:
-            mask = _select(self.mask.expand(*self.mask.shape[:-2], self.shape[2], -1), query)
+            mask = select_queries(self.mask.expand(*self.mask.shape[:-2], self.shape[2], -1), query)
             scores = _masked(scores, mask)
         if self.causal:
             positions = torch.arange(self.shape[2], device=q.device)[:, None]
-            seen = _select(positions, query) >= torch.arange(self.shape[3], device=q.device)
+            seen = select_queries(positions, query) >= torch.arange(self.shape[3], device=q.device)
             scores = _masked(scores, seen)
         return scores
 
@@ -176,7 +164,7 @@ class LinearOperator:
 
     def rows(self, query: Query) -> Tensor:
         """Return rows A[query, :]: (batch, heads, selected queries, key)."""
-        return _select(self._per_query(), query) @ self.key.mT
+        return select_queries(self._per_query(), query) @ self.key.mT
 
     def matvec(self, values: Tensor) -> Tensor:
         """Return A @ values: (batch, heads, key, d) -> (batch, heads, query, d)."""

@@ -45,16 +45,22 @@ def contracted(observer: Observer, call: Call) -> None:
 
 
 def through_layer(observer: Observer, call: Call) -> None:
-    """A linear layer or a 1×1 convolution: its weights may be the values of an attention."""
-    trace, result = observer.trace(call.source), call.output
-    if trace is None or trace.softmax is None or result is None:
+    """A linear layer or a 1×1 convolution: its weights may be the values of an attention.
+
+    With a bias, or over another axis than the softmax's, it mixes heads, and its output is still
+    a softmax's.
+    """
+    source, result = call.source, call.output
+    trace = observer.trace(source)
+    softmax = trace.softmax if trace is not None else None
+    if trace is None or softmax is None or source is None or result is None:
         return
     found = contraction_of(call.name, call.args, call.kwargs)
-    if found is None:
-        return
-    left, right, contraction = found
-    if attends(trace.softmax, contraction, "left"):
-        attended(observer, call, (left, right), contraction, "left", trace.softmax)
+    mixed = source.dim() - 1 if call.name == "linear" else 1
+    if found is not None and attends(softmax, found[2], "left"):
+        attended(observer, call, found[:2], found[2], "left", softmax)
+    elif mixed not in softmax.axes and source.shape[mixed + 1 :] == result.shape[mixed + 1 :]:
+        observer.book.set(result, Trace(frozenset({fresh_atom()}), softmax))
 
 
 RULES: dict[str, Rule] = {

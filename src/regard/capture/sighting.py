@@ -49,6 +49,7 @@ class Sighting:
         provenance: of the weights.
         call: how many were seen at this site before.
         running: the modules that were running, outermost first.
+        maps: (rows, cols) of the maps that the model's modules put out.
         parts: the tensors, by their names in `SiteTensors` and `normaliser`.
         scale: what the scores were multiplied with.
         causal: True if query i sees only keys 0 … i.
@@ -62,6 +63,7 @@ class Sighting:
     provenance: Provenance
     call: int
     running: tuple[Running, ...]
+    maps: set[tuple[int, int]]
     parts: dict[str, Part]
     scale: float = 1.0
     causal: bool = False
@@ -112,10 +114,13 @@ class Sighting:
             batch, _, queries, keys = operator.shape
             if shapes[0] is None or batch != shapes[0][0]:
                 return None, None  # windows, rows or frames, folded into the batch
-            return locate_tokens(queries, shapes), locate_tokens(keys, shapes)
+            return (
+                locate_tokens(queries, shapes, self.maps),
+                locate_tokens(keys, shapes, self.maps),
+            )
         if self.turned:
             return None, None
-        grid = locate_map(tuple(tensors.value.shape), shapes)
+        grid = locate_map(tuple(tensors.value.shape), shapes, self.maps)
         return grid, grid
 
 

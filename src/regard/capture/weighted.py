@@ -48,6 +48,7 @@ def weighted(
         provenance="exact",
         call=observer.next_call(site),
         running=observer.modules.running,
+        maps=observer.modules.maps,
         parts={
             "weights": part(weights, meeting.letters(side), axes.query, axes.key),
             "value": part(value, meeting.letters(opposite(side)), axes.key, axes.width),

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from regard.core.errors import InputError
 from regard.core.grid import Grid
-from regard.core.operator import AttentionOperator
+from regard.core.operator import AttentionOperator, Query, ScoredOperator, select_queries
 
 SiteKind = Literal["softmax", "linear", "sampled", "gate"]
 Provenance = Literal["exact", "recomputed", "approximate"]
@@ -83,6 +83,23 @@ class AttentionRecord:
     def grid(self) -> Grid | None:
         """Where the keys, the tokens attended to, lie on the input."""
         return self.key_grid
+
+    def scores(self, query: Query) -> Tensor:
+        """Return what went into the softmax: (batch, heads, selected queries, key).
+
+        Raises:
+            InputError: the site has no softmax, or its scores were not seen.
+
+        """
+        operator = self.operator
+        if isinstance(operator, ScoredOperator):
+            return operator.scores(query)
+        if self.kind != "softmax" or self.tensors.scores is None:
+            raise InputError(
+                f"site {self.site!r} of kind {self.kind!r} has no scores that were seen; its "
+                "weights are record.operator.rows(query)"
+            )
+        return select_queries(self.tensors.scores, query)
 
     @property
     def gate(self) -> Tensor:
