@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from regard.explain.switch_off import MEANINGS, Switchboard
 from regard.explain.walk_sites import UnshowableError, lay_out, site_of
 
 
+@runtime_checkable
 class Preprocess(Protocol):
     """What turns a picture into a model's input, in the two steps that a walk has to tell apart."""
 

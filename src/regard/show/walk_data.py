@@ -217,6 +217,8 @@ def _gate(site: GateSite) -> dict[str, Any]:
     }
     if site.scores is not None:
         part["scores"] = pack(site.scores[channels] if over_channels else site.scores)
+        if not site.varies_over_positions:
+            part["allScores"] = pack(site.scores.reshape(-1))
     if site.query is not None and site.key is not None:
         part["query"], part["key"] = pack(site.query), pack(site.key)
     return part

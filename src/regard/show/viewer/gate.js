@@ -1,6 +1,6 @@
 // The six stages of a site where features are multiplied in place by a gate.
 
-import { colourBar, positive, signed, timesUniform, upTo } from "colour.js";
+import { colourAt, colourBar, positive, signed, timesUniform, upTo } from "colour.js";
 import { element, formula, listing, m, mi, mn, mo, mtext, number, sub } from "elements.js";
 import { part } from "packing.js";
 import { layout } from "picture.js";
@@ -29,9 +29,9 @@ function vectors({ page, site, cell, marks, placed }) {
     return [sentence("A gate of this kind has no queries and keys: nothing is compared with anything else. The features themselves are the values, and the gate decides how much of each passes.")];
   }
   const [channels] = site.query.shape;
-  const items = (array, name) => Array.from({ length: Math.min(6, channels) }, (_, c) => ({ values: part(array, c), label: `${name}, channel ${c}` }));
+  const items = (array) => Array.from({ length: Math.min(6, channels) }, (_, c) => ({ values: part(array, c), label: `channel ${c}` }));
   const at = (array) => Array.from({ length: Math.min(4, channels) }, (_, c) => part(array, c)[Math.min(cell, part(array, c).length - 1)]);
-  const shownMaps = (array, name) => figure(name, maps(page, placed, items(array, name.toLowerCase()), signed(array.values), { bar: name.toLowerCase(), marks }));
+  const shownMaps = (array, name) => figure(name, maps(page, placed, items(array), signed(array.values), { bar: name.toLowerCase(), marks }));
   return [
     sentence(`Two learned projections give each position a query and a key, ${channels} ${channels === 1 ? "number" : "numbers"} each. A gate compares the two of the same position only; no position looks at another.`),
     formula(sub("q", "i"), mo("="), listing(at(site.query)), mo(","), mtext("\u2003"), sub("k", "i"), mo("="), listing(at(site.key))),
@@ -49,7 +49,7 @@ function scores(view) {
   return [
     sentence(`A score says how strongly to let ${what(site)} through, before σ makes a gate of it.`),
     formula(symbol(site, "s"), mo("="), ...product(view, score), result("score", score)),
-    drawn(view, site.scores, signed(site.scores.values), "Scores", "score"),
+    drawn(view, site.scores, signed((site.allScores ?? site.scores).values), "Scores", "score"),
   ];
 }
 
@@ -120,7 +120,7 @@ function weighted(view) {
 // A gate or its scores: bars for one number a channel, maps for one number a position.
 function drawn(view, array, scale, name, bar) {
   const { page, site, channel, marks, placed, change } = view;
-  if (!site.overPositions) return bars(view, name === "Gate" ? site.allGates : array, scale, name, bar);
+  if (!site.overPositions) return bars(view, name === "Gate" ? site.allGates : site.allScores, scale, name, bar);
   const count = array.shape[0];
   const items = Array.from({ length: Math.min(6, count) }, (_, c) => ({
     values: spreadOut(site, array, c),
@@ -132,18 +132,24 @@ function drawn(view, array, scale, name, bar) {
 }
 
 function bars({ page, site, channel }, array, scale, name, bar) {
-  const all = array.values.length === site.shape[0];
   const values = Array.from(array.values);
-  const chosen = all ? site.channels[channel] : channel;
+  const chosen = site.channels[channel];
   const peak = Math.max(...values.map(Math.abs), bar === "gate" ? 1 : 0) || 1;
+  const twoSided = scale.kind === "signed";
   const columns = values.map((value, c) => {
-    const column = element("i", { class: c === chosen ? "chosen" : null, title: `channel ${all ? c : site.channels[c]}: ${number(value)}` });
-    column.style.height = `${(100 * Math.abs(value)) / peak}%`;
-    column.style.background = page.colours[scale.kind][Math.round(scale.at(value) * (page.colours[scale.kind].length - 1))];
-    return column;
+    const fill = element("i", { class: c === chosen ? "chosen" : null });
+    const height = (Math.abs(value) / peak) * (twoSided ? 50 : 100);
+    fill.style.height = `${height}%`;
+    fill.style.bottom = `${twoSided ? (value < 0 ? 50 - height : 50) : 0}%`;
+    fill.style.background = colourAt(page.colours, scale, value);
+    return element("span", { title: `channel ${c}: ${number(value)}` }, fill);
   });
-  const label = `${name} of ${values.length} channels, the highest at ${number(peak)}`;
-  return figure(`${name}, one bar a channel${all ? "" : " (the strongest)"}; full height is ${number(peak)}`, element("div", { class: "columns", role: "img", "aria-label": label }, ...columns), colourBar(page.colours, scale, bar));
+  const label = `${name} of ${values.length} channels; full height is ${number(peak)}`;
+  return figure(
+    `${name}, one bar a channel; full height is ${number(peak)}`,
+    element("div", { class: `columns${twoSided ? " two-sided" : ""}`, role: "img", "aria-label": label }, ...columns),
+    colourBar(page.colours, scale, bar),
+  );
 }
 
 // The value that counts for the picked position and channel; the gate may have one for all.

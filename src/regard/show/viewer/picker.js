@@ -27,7 +27,7 @@ export class Picker {
   build() {
     const { grid, image } = this;
     const beneath = this.placed ? image : null;
-    this.options = { width: 360, beneath, colour: this.placed ? null : () => "#8883", ratio: this.placed ? image.naturalHeight / image.naturalWidth : null };
+    this.options = { width: this.placed ? 360 : 120, beneath, colour: this.placed ? null : () => "#8883", ratio: this.placed ? image.naturalHeight / image.naturalWidth : null };
     this.canvas = map(grid, { ...this.options, label: "" });
     this.canvas.cells = grid;
     this.canvas.tabIndex = 0;
@@ -38,7 +38,7 @@ export class Picker {
     this.canvas.addEventListener("pointerdown", (event) => this.drag(event));
     this.canvas.addEventListener("pointermove", (event) => event.buttons && this.drag(event));
     this.canvas.addEventListener("keydown", (event) => this.step(event));
-    this.holder.replaceChildren(this.canvas);
+    this.holder.replaceChildren(...(this.placed ? [] : [image]), this.canvas);
     const prefix = Array.from({ length: grid.prefix }, (_, token) =>
       element("button", { type: "button", onclick: () => this.choose(token) }, tokenName(grid, token)));
     this.prefix.replaceChildren(...prefix);

@@ -69,7 +69,7 @@ export function draw(canvas, grid, { colour, marks = [], beneath = null, opacity
 export function mark(canvas, grid, cell, kind) {
   const context = canvas.getContext("2d");
   const [x, y, w, h] = box(grid, cell, canvas.width, canvas.height);
-  const thick = Math.max(2, Math.round(canvas.width / 110));
+  const thick = Math.max(1, Math.round(canvas.width / 110));
   const grow = Math.max(0, 4 * thick - w) / 2;
   const frame = [x - grow, y - grow, w + 2 * grow, h + 2 * grow];
   context.setLineDash([]);

@@ -44,7 +44,9 @@ export function pickedCell(page, grid, cell) {
   context.imageSmoothingEnabled = false;
   context.drawImage(image, x, y, width, height, 0, 0, canvas.width, canvas.height);
   canvas.setAttribute("aria-label", "The pixels of the picked cell, enlarged");
-  return figure(`The picked cell: ${trim(height)} × ${trim(width)} pixels, enlarged`, canvas);
+  const picked = figure(`The picked cell: ${trim(height)} × ${trim(width)} pixels`, canvas);
+  picked.className = "narrow";
+  return picked;
 }
 
 // Stage 1. cell: the picked cell of `grid`, or a negative number for a token without a place.

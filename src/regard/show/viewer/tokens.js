@@ -9,6 +9,7 @@ import { beforeAndAfter, featureStage, figure, figures, maps, note, predictionSt
 
 const LISTED = 4;
 const TERMS = 3;
+const BEST = 6;
 
 // page: what belongs to the whole page; state: {head, query, channel}; change(update) redraws.
 export function tokenStages(page, site, state, change) {
@@ -128,8 +129,15 @@ function scores(view) {
       : `How well does the picked query fit each key? The score is their dot product times ${number(site.scale)}.`),
     formula(dot(), mo("="), ...signedTerms(biggest.map((c) => [q[c], k[c]])), mo("+"), m("munder", m("mrow", mo("("), mn(rest), mo(")")), mtext(`${Math.max(0, d - TERMS)} more channels`)), mo("="), mn(total)),
     formula(sub("s", "i", "j"), mo("="), symbol, bias === undefined ? null : m("mrow", mo("+"), sub("b", "i", "j")), mo("="), scaled, bias === undefined ? null : m("mrow", mo("+"), mo("("), mn(bias), mo(")")), mo("="), shown("score", view.scores[key])),
-    figures(figure(`Scores of the picked query (${tokenName(site.queryGrid, state.query)})`, overlay(view, colours(page.colours, scale, values), (cell) => `score ${number(values[cell])}`, "Scores of the picked query"), colourBar(page.colours, scale, "score"), keyLegend(view))),
+    figures(figure(`Scores of the picked query (${tokenName(site.queryGrid, state.query)})`, overlay(view, colours(page.colours, scale, values), (cell) => `score ${number(values[cell])}`, "Scores of the picked query"), colourBar(page.colours, scale, "score"), keyLegend(view)), bestKeys(view)),
   ];
+}
+
+function bestKeys({ site, scores: values, row }) {
+  const lines = largest(values, Math.min(BEST, site.keys)).map((key) =>
+    element("tr", {}, ...[tokenName(site.keyGrid, key), number(values[key]), number(row[key]), `${number(row[key] * site.keys)}×`].map((text) => element("td", {}, text))));
+  const head = ["key", "score", "weight", "of uniform"].map((text) => element("th", { scope: "col" }, text));
+  return figure("The keys that fit best", element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...lines)));
 }
 
 function weights(view) {
