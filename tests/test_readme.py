@@ -1,0 +1,40 @@
+"""The Python in README and docs runs as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from regard.attention import mechanisms
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "own-mechanism.md", ROOT / "docs" / "data.md"]
+
+
+def blocks(page):
+    """Return a page's Python blocks, indented ones too."""
+    found = re.findall(r"^( *)```python\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE)
+    return ["\n".join(line[len(indent) :] for line in code.split("\n")) for indent, code in found]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_on_the_page_runs(page):
+    assert blocks(page)
+    known = set(mechanisms)
+    names = {"__name__": "page"}
+    try:
+        for code in blocks(page):
+            exec(compile(code, str(page), "exec"), names)
+    finally:
+        for name in set(mechanisms) - known:
+            mechanisms.remove(name)
+
+
+def test_every_page_of_the_readme_exists():
+    for link in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text()):
+        assert (ROOT / link).exists(), link
+
+
+def test_every_mechanism_is_in_the_docs():
+    page = (ROOT / "docs" / "mechanisms.md").read_text()
+    assert [name for name in mechanisms if f"`{name}`" not in page] == []
