@@ -39,7 +39,8 @@ def test_equals_the_slow_twin(name, options):
         randomise(module)
         inputs = [torch.randn(2, 8, 6, 4, dtype=torch.float64)]
         if mechanism.context:
-            inputs.append(torch.randn(2, 8, 3, 5, dtype=torch.float64))
+            channels = options.get("context_channels", 8)
+            inputs.append(torch.randn(2, channels, 3, 5, dtype=torch.float64))
         with torch.no_grad():
             ours = module(*inputs).numpy()
     weights = {key: value.numpy() for key, value in module.state_dict().items()}

@@ -9,13 +9,11 @@ import regard.attention
 from regard.attention.registry import mechanisms
 from regard.core.seeding import seeded
 
-# Its double normalisation is no softmax that a fused kernel knows; it never has N×N weights.
-NOT_FUSED = {"external"}
 CASES = [
     pytest.param(name, options, id=f"{name}-{options}")
     for name, mechanism in mechanisms.items()
     for options in mechanism.examples
-    if mechanism.kind == "softmax" and name not in NOT_FUSED
+    if mechanism.kind == "softmax" and mechanism.fused
     if options.get("pairwise") != "dot_product"
 ]
 
@@ -37,7 +35,8 @@ def run(name, options, memory_format):
         module = regard.attention.create(name, 8, **options)
         inputs = [torch.randn(2, 8, 6, 4).to(memory_format=memory_format)]
         if mechanism.context:
-            inputs.append(torch.randn(2, 8, 3, 5).to(memory_format=memory_format))
+            channels = options.get("context_channels", 8)
+            inputs.append(torch.randn(2, channels, 3, 5).to(memory_format=memory_format))
     with torch.no_grad():
         return module(*inputs)
 

@@ -16,7 +16,7 @@ from regard.attention.registry import mechanisms
 from regard.core.errors import InputError
 from regard.core.packages import require
 from regard.core.seeding import generator, seeded
-from regard.testing.mechanism_interface import uninstrumented
+from regard.testing.subject import uninstrumented
 
 
 class Block(nn.Module):
@@ -205,7 +205,7 @@ def test_two_mechanisms_at_one_place_run_in_turn(net, images):
 
 
 def test_options_reach_the_mechanism(net):
-    insert(net, "scaled_dot_product", "layer3", key_channels=2)
+    insert(net, "scaled_dot_product", "layer3", width=2)
     assert net.layer3.attention.mechanism.query.out_channels == 2
 
 
@@ -290,7 +290,7 @@ def failing():
         ({"where": "*"}, "place 'fc' returns|place 'unused' did not run"),
         ({"where": "unused"}, "place 'unused' did not run"),
         ({"name": "squeeze_exite"}, "did you mean squeeze_excite"),
-        ({"name": "scaled_dot_product", "key_chanels": 2}, "did you mean key_channels"),
+        ({"name": "scaled_dot_product", "widht": 2}, "did you mean width"),
         ({"name": "cross"}, "'cross' takes a second map"),
         ({"name": "attention_pool"}, "'attention_pool' returns a vector"),
         ({"start": "random"}, "unknown start 'random'"),
@@ -364,11 +364,10 @@ def test_a_place_that_runs_its_children_itself_is_refused(net):
                 x = child(x)
             return x
 
-    model = nn.ModuleDict({"chain": Chain()})
-    model.forward = model["chain"]
-    with pytest.raises(InputError, match="ran 2 times where 'chain' ran 1 times"):
-        insert(model, "simam", "chain")
-    assert list(model["chain"]._modules) == ["conv"]
+    model = nn.Sequential(Chain())
+    with pytest.raises(InputError, match="ran 2 times where '0' ran 1 times"):
+        insert(model, "simam", "0")
+    assert list(model[0]._modules) == ["conv"]
 
 
 def test_a_module_used_at_two_widths_is_refused():

@@ -56,9 +56,8 @@ def test_padding_is_not_attended_to(shifted):
     # Every key scores alike, so the output is the mean of the values seen: 1 everywhere, unless
     # zeros from the padding are among them.
     layer = Window(2, window_size=4, shifted=shifted, num_heads=1, position_bias=False)
-    for part in (layer.query, layer.key):
-        torch.nn.init.zeros_(part.weight)
-        torch.nn.init.zeros_(part.bias)
+    for part in (layer.query.weight, layer.query.bias, layer.key.weight):
+        torch.nn.init.zeros_(part)
     for part in (layer.value, layer.project):
         torch.nn.init.dirac_(part.weight)
         torch.nn.init.zeros_(part.bias)

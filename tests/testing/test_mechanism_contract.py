@@ -12,12 +12,20 @@ from regard.testing import ContractViolation, check_mechanism, mechanism_checks
 
 
 def contract(*, slow):
-    """Return a pytest parameter for each check of each mechanism."""
-    return [
-        pytest.param(check, id=f"{mechanism}-{name}")
-        for mechanism in mechanisms
-        for name, check in mechanism_checks(mechanism, slow=slow)
-    ]
+    """Return a pytest parameter for each check of each mechanism.
+
+    Tracing takes a third of a second: the fast run compiles what the defaults build.
+    """
+    checks = []
+    for mechanism in mechanisms:
+        every = dict(mechanism_checks(mechanism))
+        if slow:
+            compiling = [("compiles_whole", every["compiles_whole"])]
+            checks += [*compiling, *mechanism_checks(mechanism, slow=True)]
+        else:
+            plain = dict(mechanism_checks(mechanism, options={}))
+            checks += (every | {"compiles_whole": plain["compiles_whole"]}).items()
+    return [pytest.param(check, id=f"{check.entry.name}-{name}") for name, check in checks]
 
 
 @pytest.mark.parametrize("check", contract(slow=False))
@@ -181,6 +189,11 @@ class FormsAllPairs(nn.Module):
         return (tokens @ (tokens.mT @ tokens) / tokens.shape[2]).unflatten(2, x.shape[2:])
 
 
+class UsesNoWeights(Gate):
+    def forward(self, x):
+        return x + self.strength * self.score(x)
+
+
 class FailsForTwelveChannels(Gate):
     def __init__(self, channels, *, strength=1.0):
         super().__init__(channels, strength=strength)
@@ -228,6 +241,8 @@ MUTANTS = [
     (entry(AssumesOnePrecision), "autocast", "same dtype|same scalar type"),
     (entry(KeepsStateOutside), "state_dict_round_trip", "differs"),
     (entry(SharesAParameter), "state_dict_round_trip", "share memory"),
+    (entry(UsesNoWeights), "visible_to_capture", "no attention was seen"),
+    (entry(Gate, kind="softmax"), "visible_to_capture", "capture sees gate, not softmax"),
     (entry(FormsAllPairs, kind="linear", examples=({},)), "costs_counted", "twice as many"),
     (entry(FailsForTwelveChannels), "channel_counts", "ValueError: twelve!"),
 ]

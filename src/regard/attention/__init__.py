@@ -10,6 +10,7 @@ from regard.attention.axial import Axial
 from regard.attention.bam import BAM
 from regard.attention.cbam import CBAM
 from regard.attention.coordinate import Coordinate
+from regard.attention.cost import Cost, cost
 from regard.attention.cross import Cross
 from regard.attention.dot_product import DotProduct
 from regard.attention.eca import ECA
@@ -24,6 +25,7 @@ from regard.attention.registry import Mechanism, create, mechanisms, register
 from regard.attention.scaled_dot_product import ScaledDotProduct
 from regard.attention.selective_kernel import SelectiveKernel
 from regard.attention.simam import SimAM
+from regard.attention.spec import AttentionSpec, parse_attention
 from regard.attention.squeeze_excite import SqueezeExcite
 from regard.attention.triplet import Triplet
 from regard.attention.window import Window
@@ -34,8 +36,10 @@ __all__ = [
     "ECA",
     "AttentionGate",
     "AttentionPool",
+    "AttentionSpec",
     "Axial",
     "Coordinate",
+    "Cost",
     "Cross",
     "DotProduct",
     "External",
@@ -51,8 +55,10 @@ __all__ = [
     "SqueezeExcite",
     "Triplet",
     "Window",
+    "cost",
     "create",
     "insert",
     "mechanisms",
+    "parse_attention",
     "register",
 ]

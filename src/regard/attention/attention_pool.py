@@ -89,7 +89,8 @@ class AttentionPool(nn.Module):
         at_mean = query == "mean" and size is not None
         self.mean_position = embedding() if at_mean else None
         self.query = nn.Linear(channels, channels)
-        self.key = nn.Linear(channels, channels)
+        # A bias here would add the same to every score of a query, and the softmax would lose it.
+        self.key = nn.Linear(channels, channels, bias=False)
         self.value = nn.Linear(channels, channels)
         self.project = nn.Linear(channels, channels)
 

@@ -73,7 +73,8 @@ class LineAttention(nn.Module):
         self.num_heads = num_heads
         self.along = along
         self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(channels, channels, 1)
+        # A bias here would add the same to every score of a query, and the softmax would lose it.
+        self.key = nn.Conv2d(channels, channels, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1)
         self.project = nn.Conv2d(channels, channels, 1)
         self.bias = None if size is None else RelativePositionBias(num_heads, (1, size))

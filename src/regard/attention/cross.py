@@ -47,7 +47,7 @@ def cross(
     paper="Vaswani et al., 2017",
     arxiv="1706.03762",
     context=True,
-    examples=[{"num_heads": 2, "context_channels": 8}],
+    examples=[{"num_heads": 2, "context_channels": 6}],
 )
 class Cross(nn.Module):
     """Heads of attention from a map to a context; all projections are linear.
@@ -73,7 +73,8 @@ class Cross(nn.Module):
         self.context_channels = width
         self.num_heads = num_heads
         self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Linear(width, channels)
+        # A bias here would add the same to every score of a query, and the softmax would lose it.
+        self.key = nn.Linear(width, channels, bias=False)
         self.value = nn.Linear(width, channels)
         self.project = nn.Conv2d(channels, channels, 1)
 

@@ -47,6 +47,7 @@ def external(query: FeatureMap, keys: Memory, values: Memory, num_heads: int = 1
     kind="softmax",
     paper="Guo et al., 2021",
     arxiv="2105.02358",
+    fused=False,  # the double normalisation is no softmax that a fused kernel knows
     examples=[{"memory": 5}, {"num_heads": 2, "memory": 3}],
 )
 class External(nn.Module):
@@ -68,7 +69,8 @@ class External(nn.Module):
         divides_channels(channels, num_heads=num_heads)
         width = channels // num_heads
         self.num_heads = num_heads
-        self.query = nn.Conv2d(channels, channels, 1)
+        # The softmax over positions would lose a bias on the queries.
+        self.query = nn.Conv2d(channels, channels, 1, bias=False)
         self.keys = nn.Linear(width, memory, bias=False)
         self.values = nn.Linear(memory, width, bias=False)
         self.project = nn.Conv2d(channels, channels, 1)

@@ -82,7 +82,8 @@ class Linear(nn.Module):
         self.num_heads = num_heads
         self.feature_map = feature_map
         self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(channels, channels, 1)
+        # Shen's softmax over positions would lose a bias on the keys.
+        self.key = nn.Conv2d(channels, channels, 1, bias=feature_map == "elu")
         self.value = nn.Conv2d(channels, channels, 1)
         self.project = nn.Conv2d(channels, channels, 1)
 

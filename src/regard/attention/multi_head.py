@@ -80,7 +80,8 @@ class MultiHead(nn.Module):
         divides_channels(channels, num_heads=num_heads)
         self.num_heads = num_heads
         self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(channels, channels, 1)
+        # A bias here would add the same to every score of a query, and the softmax would lose it.
+        self.key = nn.Conv2d(channels, channels, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1)
         self.project = nn.Conv2d(channels, channels, 1)
         self.bias = RelativePositionBias(num_heads, size) if position_bias else None

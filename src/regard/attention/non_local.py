@@ -98,7 +98,8 @@ class NonLocal(nn.Module):
             self.query, self.key = nn.Identity(), nn.Identity()
         else:
             self.query = nn.Conv2d(channels, width, 1)
-            self.key = nn.Conv2d(channels, width, 1)
+            # With a softmax, a bias on the keys would add the same to every score of a query.
+            self.key = nn.Conv2d(channels, width, 1, bias=pairwise == "dot_product")
         self.value = nn.Conv2d(channels, width, 1)
         self.pool = nn.MaxPool2d(pool, ceil_mode=True) if pool > 1 else nn.Identity()
         self.project = nn.Conv2d(width, channels, 1)

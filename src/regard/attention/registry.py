@@ -27,6 +27,8 @@ class Mechanism:
         context: True if its forward takes a second feature map.
         output: `map` (the input's shape) or `vector` (batch, channel).
         examples: option sets that the contract suite runs, each a change from the defaults.
+        fused: of softmax kinds, whether `F.scaled_dot_product_attention` computes them; False
+            where weights are normalised in another way than over the keys.
 
     """
 
@@ -38,6 +40,7 @@ class Mechanism:
     context: bool = False
     output: Literal["map", "vector"] = "map"
     examples: Sequence[Mapping[str, Any]] = field(default=({},))
+    fused: bool = True
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -68,6 +71,7 @@ def register(
     context: bool = False,
     output: Literal["map", "vector"] = "map",
     examples: Sequence[Mapping[str, Any]] = (),
+    fused: bool = True,
 ) -> Callable[[MechanismModule], MechanismModule]:
     """Register a module class as a mechanism; that enrols it in `regard.testing.check_mechanism`.
 
@@ -94,6 +98,7 @@ def register(
             context=context,
             output=output,
             examples=({}, *examples),
+            fused=fused,
         )
         mechanisms.add(name, entry)
         return module

@@ -50,7 +50,8 @@ class ScaledDotProduct(nn.Module):
         width = channels if width is None else width
         at_least(1, channels=channels, width=width)
         self.query = nn.Conv2d(channels, width, 1)
-        self.key = nn.Conv2d(channels, width, 1)
+        # A bias here would add the same to every score of a query, and the softmax would lose it.
+        self.key = nn.Conv2d(channels, width, 1, bias=False)
         self.value = nn.Conv2d(channels, width, 1)
         self.project = nn.Conv2d(width, channels, 1)
 

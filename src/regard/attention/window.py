@@ -166,7 +166,8 @@ class Window(nn.Module):
         self.window_size = window_size
         self.shifted = shifted
         self.query = nn.Conv2d(channels, channels, 1)
-        self.key = nn.Conv2d(channels, channels, 1)
+        # A bias here would add the same to every score of a query, and the softmax would lose it.
+        self.key = nn.Conv2d(channels, channels, 1, bias=False)
         self.value = nn.Conv2d(channels, channels, 1)
         self.project = nn.Conv2d(channels, channels, 1)
         self.bias = RelativePositionBias(num_heads, window_size) if position_bias else None

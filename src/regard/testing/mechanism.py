@@ -30,6 +30,7 @@ FAST_CHECKS: tuple[Check, ...] = (
     mechanism_interface.state_dict_round_trip,
     mechanism_interface.costs_counted,
     mechanism_interface.fused_attention,
+    mechanism_interface.visible_to_capture,
     mechanism_interface.compiles_whole,
 )
 """Checks that take milliseconds; the names of the functions are the names of the checks."""

@@ -1,10 +1,7 @@
 """Checks of how a mechanism fits in: options, state dict, cost, fused attention, torch.compile."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import jaxtyping
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -12,9 +9,10 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from regard.attention.cost import cost
-from regard.core.errors import InputError
+from regard.capture import capture
+from regard.core.errors import InputError, NothingCaptured
 from regard.core.seeding import seeded
-from regard.testing.subject import CHANNELS, Subject, relative_difference
+from regard.testing.subject import CHANNELS, Subject, relative_difference, uninstrumented
 
 
 def channel_counts(subject: Subject) -> None:
@@ -142,8 +140,8 @@ class _Calls(TorchFunctionMode):
 
 
 def fused_attention(subject: Subject) -> None:
-    """A mechanism of kind `softmax` goes through F.scaled_dot_product_attention."""
-    if subject.entry.kind != "softmax":
+    """A fused mechanism of kind `softmax` goes through F.scaled_dot_product_attention."""
+    if subject.entry.kind != "softmax" or not subject.entry.fused:
         return
     module, inputs = subject.build(), subject.inputs()
     with _Calls() as calls, torch.no_grad():
@@ -154,19 +152,30 @@ def fused_attention(subject: Subject) -> None:
     subject.require(
         fused or without_softmax,
         "its softmax attention is hidden: F.scaled_dot_product_attention was not called",
-        "call it, so that attention runs fused and can be captured, or register another `kind`",
+        "call it, or register fused=False if its weights are not a softmax over the keys",
     )
 
 
-@contextmanager
-def uninstrumented() -> Iterator[None]:
-    """Switch jaxtyping's run-time checks off: Dynamo cannot trace them, and they are not ours."""
-    before = jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)
+def visible_to_capture(subject: Subject) -> None:
+    """`regard.capture` sees a site of its kind, whose weights explain its output."""
+    module, inputs = subject.build(), subject.inputs()
     try:
-        yield
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", before)
+        with capture(module) as seen, torch.no_grad():
+            module(*inputs)
+    except NothingCaptured as error:
+        subject.fail(f"no attention was seen ({error})", "form it in a way that capture knows")
+    kinds = sorted({record.kind for record in seen.records})
+    subject.require(
+        subject.entry.kind in kinds or bool(subject.options),  # options may choose another kind
+        f"capture sees {' and '.join(kinds)}, not {subject.entry.kind}",
+        "register it with the `kind` that it is",
+    )
+    for site, error in seen.verify().items():
+        subject.require(
+            error < 1e-9,
+            f"at {site!r} weights times values differ from the output by {error:.1e}",
+            "let the weights that can be seen be the weights that are used",
+        )
 
 
 def _compare_compiled(subject: Subject, backend: str) -> None:

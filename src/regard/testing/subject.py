@@ -1,9 +1,11 @@
 """What a check of a mechanism looks at: one mechanism with one set of options."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import jaxtyping
 import torch
 from torch import Tensor, nn
 
@@ -106,3 +108,17 @@ def relative_difference(theirs: Tensor, ours: Tensor) -> float:
     theirs, ours = theirs.detach().double(), ours.detach().double()
     difference = (theirs - ours).norm() / ours.norm().clamp_min(1e-30)
     return float(difference) if difference.isfinite() else float("inf")
+
+
+@contextmanager
+def uninstrumented() -> Iterator[None]:
+    """Switch jaxtyping's run-time checks off, which a test-suite may have switched on.
+
+    Dynamo cannot trace them.
+    """
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)

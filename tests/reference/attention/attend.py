@@ -45,12 +45,13 @@ def positions_of(x):
 
 def project(weights, name, x):
     """1×1 convolution called `name` in the state dict. x: (channel, height, width)."""
-    out = np.zeros((weights[f"{name}.weight"].shape[0], *x.shape[1:]))
+    weight, bias = weights[f"{name}.weight"], weights.get(f"{name}.bias", 0)
+    out = np.zeros((weight.shape[0], *x.shape[1:]))
     for i, j in positions_of(x):
-        out[:, i, j] = weights[f"{name}.weight"][:, :, 0, 0] @ x[:, i, j] + weights[f"{name}.bias"]
+        out[:, i, j] = weight[:, :, 0, 0] @ x[:, i, j] + bias
     return out
 
 
 def dense(weights, name, vector):
     """Linear layer called `name` in the state dict."""
-    return weights[f"{name}.weight"] @ vector + weights[f"{name}.bias"]
+    return weights[f"{name}.weight"] @ vector + weights.get(f"{name}.bias", 0)

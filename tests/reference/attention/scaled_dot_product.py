@@ -10,7 +10,7 @@ from tests.reference.attention.convolution import pointwise
 def scaled_dot_product(weights, x, **options):
     """x: (channel, height, width), one image. Loops over positions; float64."""
     query = pointwise(x, weights["query.weight"], weights["query.bias"])
-    key = pointwise(x, weights["key.weight"], weights["key.bias"])
+    key = pointwise(x, weights["key.weight"])
     value = pointwise(x, weights["value.weight"], weights["value.bias"])
     d, height, width = query.shape
     mixed = np.zeros_like(value)
