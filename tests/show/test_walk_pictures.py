@@ -8,7 +8,6 @@ from tests.show.walks import KINDS, tokens, walk
 from regard.core.errors import InputError
 from regard.show import walk_pictures
 
-
 # Matplotlib takes half a second a figure: the ordinary run draws one site of each sort.
 QUICK = ("tokens", "channel gate")
 CASES = [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS]

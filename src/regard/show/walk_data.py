@@ -18,7 +18,7 @@ from regard.show.colour import COLOUR_MAPS, palette, times_uniform
 from regard.show.packing import pack, unpack
 
 FEATURE_MAPS = 12
-WEIGHTED_MAPS = 6
+WEIGHTED_MAPS = 4
 CLASSES = 5
 # A site of at most this many keys carries its values whole.
 SMALL = 256
@@ -262,7 +262,7 @@ def _data_uri(picture: NDArray[np.uint8]) -> str:
     """Encode small pictures without loss and large ones as JPEG."""
     small = picture.shape[0] * picture.shape[1] <= 128 * 128
     buffer = io.BytesIO()
-    options: dict[str, Any] = {"format": "PNG"} if small else {"format": "JPEG", "quality": 88}
+    options: dict[str, Any] = {"format": "PNG"} if small else {"format": "JPEG", "quality": 80}
     Image.fromarray(picture).save(buffer, **options)
     encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
     return f"data:image/{options['format'].lower()};base64,{encoded}"

@@ -17,11 +17,12 @@ export function tokenName(grid, token) {
   return `row ${Math.floor(cell / grid.cols) + 1}, column ${(cell % grid.cols) + 1}`;
 }
 
-// A canvas of one map. options: width (CSS pixels), colour (cell index -> CSS colour), marks
-// ([{cell, kind}]), beneath (greyscale canvas), label, pick (cell => …), describe (cell => text).
+// A canvas of one map. options: width (CSS pixels), ratio (height / width, the cells' own by
+// default), colour (cell => CSS colour), marks ([{cell, kind}]), beneath (a picture), opacity,
+// label, pick (cell => …), describe (cell => text).
 export function map(grid, options) {
   const { width, label, pick, describe } = options;
-  const height = Math.round((width * aspect(grid, options)) );
+  const height = Math.round(width * (options.ratio ?? grid.rows / grid.cols));
   const ratio = Math.max(1, Math.min(3, window.devicePixelRatio || 1));
   const canvas = element("canvas", { role: "img", "aria-label": label, class: pick ? "pickable" : null });
   canvas.width = Math.round(width * ratio);
@@ -126,11 +127,6 @@ export function greyscale(image) {
   }
   context.putImageData(pixels, 0, 0);
   return canvas;
-}
-
-function aspect(grid, { beneath, ratio }) {
-  if (ratio) return ratio;
-  return beneath ? beneath.height / beneath.width : grid.rows / grid.cols;
 }
 
 function eachCell(grid, width, height, visit) {
