@@ -10,8 +10,7 @@ from regard.core.grid import Grid
 from regard.core.packages import require
 from regard.core.seeding import derive_seed, generator, preserved_random_state, seeded
 from regard.data import scenes
-from regard.show.attention_overlay import overlay
-from regard.show.colour import times_uniform
+from regard.show.attention_overlay import overlay, overlay_scale
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +61,12 @@ def test_boxes_are_xyxy_in_pixels_exclusive_at_the_end():
 
 def test_the_scale_of_a_map_does_not_depend_on_its_values():
     flat = np.ones((4, 4))
-    picture = np.random.default_rng(0).integers(0, 255, (8, 8, 3), dtype=np.uint8)
-    assert np.array_equal(overlay(picture, flat, times_uniform(16)), picture)
+    grey = np.random.default_rng(0).integers(0, 255, (8, 8, 1), dtype=np.uint8)
+    picture = grey.repeat(3, axis=2)
+    assert np.array_equal(overlay(picture, flat, overlay_scale(16)), picture)
     # Noise of one per cent about uniform moves no pixel by more than a few levels.
     noise = flat + np.random.default_rng(1).normal(0, 0.01, (4, 4))
-    changed = overlay(picture, noise, times_uniform(16)).astype(int) - picture
+    changed = overlay(picture, noise, overlay_scale(16)).astype(int) - picture
     assert np.abs(changed).max() <= 3
 
 
@@ -74,7 +74,7 @@ def test_a_strong_weight_is_drawn_strongly():
     weights = np.ones((4, 4))
     weights[1, 2] = 16
     picture = np.full((8, 8, 3), 128, np.uint8)
-    drawn = overlay(picture, weights, times_uniform(16)).astype(int)
+    drawn = overlay(picture, weights, overlay_scale(16)).astype(int)
     changed = np.abs(drawn - 128).sum(-1) > 100
     assert changed[2:4, 4:6].all()
     assert changed.sum() == 4

@@ -33,7 +33,7 @@ def demo(
     backbone = load(_BACKBONE)
     attended = [_attend(backbone, name, picture, folder) for name, picture in photographs.items()]
     for found in attended:
-        row, col = found["strongest_cell"]
+        row, col = (index + 1 for index in found["strongest_cell"])
         words.print(
             f"{_BACKBONE} on the {found['name']}: strongest at row {row}, column {col} "
             f"({found['times_uniform']:.0f}× uniform); half of the attention to the image "

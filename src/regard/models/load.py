@@ -12,15 +12,15 @@ from regard.core.errors import InputError, unknown_name
 from regard.core.packages import require
 from regard.core.run_files import CONFIG, WEIGHTS, read_config
 from regard.models.build import NetworkSpec, build
-# from regard.models.photo import dinov2_small, efficientnet_lite0
+from regard.models.photo import dinov2_small, efficientnet_lite0
 from regard.models.preprocessing import Preprocessing
 from regard.models.vision_model import VisionModel
 
 _BUNDLED = Path(__file__).parent / "bundled"
 
 _PHOTO: dict[str, Callable[[], VisionModel]] = {
-    
-    
+    "dinov2-small": dinov2_small,
+    "efficientnet-lite0": efficientnet_lite0,
 }
 
 

@@ -1,4 +1,4 @@
-"""Attention laid over a photograph: where it is uniform, the photograph is left as it is."""
+"""Attention laid over a photograph: where it is uniform, the photograph is left bare."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,19 +15,30 @@ from regard.show.colour import Scale, palette, times_uniform
 _STRONGEST = 0.85
 """Opacity at the ends of the scale; some of the photograph always shines through."""
 
+_PEAK = 16.0
+"""Where the overlay's scale ends at the latest: what is beyond is seen anyway."""
+
+_LUMINANCE = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
+
+
+def overlay_scale(keys: int) -> Scale:
+    """Return the scale of overlays for attention over `keys` keys: it depends on nothing else."""
+    return Scale("uniform", min(times_uniform(keys).peak, _PEAK))
+
 
 def overlay(
     picture: NDArray[np.uint8], weights: NDArray[np.floating], scale: Scale
 ) -> NDArray[np.uint8]:
-    """Blend a map of attention over a picture, cell by cell.
+    """Blend a map of attention over a picture in grey, cell by cell.
 
     Opacity follows how far a weight is from uniform, so that a map which says nothing shows the
-    picture and nothing else.
+    grey picture and nothing else.
 
     Args:
         picture: (height, width, 3), RGB bytes.
         weights: (row, col), as multiples of uniform.
-        scale: from `times_uniform`.
+        scale: from `overlay_scale`.
 
     Returns:
         (height, width, 3), RGB bytes.
@@ -44,7 +55,8 @@ def overlay(
     col_of = np.arange(width) * cols // width
     cell = np.ix_(row_of, col_of)
     opacity, colours = strength[cell], 255 * scale.colours(weights)[cell]
-    blended = opacity * colours + (1 - opacity) * picture
+    grey = (picture @ np.array(_LUMINANCE))[..., None]
+    blended = opacity * colours + (1 - opacity) * grey
     return np.round(blended).astype(np.uint8)
 
 
@@ -60,7 +72,7 @@ def heads_figure(
         title: above the figure.
 
     """
-    scale = times_uniform(keys)
+    scale = overlay_scale(keys)
     relative = weights * keys
     panels: list[tuple[str, NDArray[np.uint8]]] = [
         ("photograph", picture),
@@ -116,4 +128,4 @@ def _colour_bar(figure: Figure, scale: Scale, axes: Sequence[object]) -> None:
     )
     places, labels = zip(*scale.ticks(), strict=True)
     bar.set_ticks(places, labels=labels)
-    bar.set_label("attention as a multiple of uniform; 1× leaves the photograph bare")
+    bar.set_label("attention as a multiple of uniform; 1× leaves the photograph grey")
