@@ -353,6 +353,11 @@ def test_statistics_and_random_state_survive_the_probe(net):
     assert all(module.training for module in net.modules())
 
 
+def test_a_network_in_train_mode_is_probed_in_eval_mode(net):
+    # From 8 pixels on, the last batch norm sees one value a channel, on which it refuses to train.
+    insert(net.train(), "simam", "layer3", input_size=8)
+
+
 def test_a_place_that_runs_its_children_itself_is_refused(net):
     class Chain(nn.Module):
         def __init__(self):

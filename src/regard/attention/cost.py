@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from regard.core.errors import InputError
@@ -56,10 +55,10 @@ def cost(module: nn.Module, *input_shapes: tuple[int, ...]) -> Cost:
         return torch.empty_like(tensor, device="meta")
 
     shapes = stand_ins(module, parameters=shape_only, buffers=shape_only)
-    # Of the backends of fused attention, torch's counter has no formula for the CPU's and would
-    # call it free; the plain one is two matrix products, which it counts.
+    # There fused attention takes its plain form, two matrix products, which torch's counter counts;
+    # for the CPU's fused kernel it has no formula and would call it free.
     counter = FlopCounterMode(display=False)
-    with torch.no_grad(), evaluating(module), shapes, sdpa_kernel(SDPBackend.MATH), counter:
+    with torch.no_grad(), evaluating(module), shapes, counter:
         module(*inputs)
     parameters = sum(parameter.numel() for parameter in module.parameters())
     return Cost(parameters=parameters, flops=counter.get_total_flops())
