@@ -92,11 +92,14 @@ def test_random_state_is_restored_also_after_an_exception():
     import random
 
     before = torch.random.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    with pytest.raises(KeyError), preserved_random_state():
-        torch.rand(1)
-        np.random.rand()
-        random.random()
-        raise KeyError
+
+    def use_and_fail():
+        with preserved_random_state():
+            _ = torch.rand(1), np.random.rand(), random.random()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        use_and_fail()
     assert torch.equal(torch.random.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
     assert random.getstate() == before[2]

@@ -132,10 +132,14 @@ def test_an_output_where_a_file_is_in_the_way(regard, trained, pictures, tmp_pat
 def test_a_full_disk_leaves_the_old_file_and_nothing_half_written(tmp_path):
     path = tmp_path / "weights"
     path.write_bytes(b"old")
-    with pytest.raises(InputError, match="no space is left on the device"):  # noqa: PT012
+
+    def write():
         with atomic_write(path) as temporary:
             temporary.write_bytes(b"half")
             raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(InputError, match="no space is left on the device"):
+        write()
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["weights"]
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.reference import train_metrics as twin
 
 from regard.core.errors import InputError
 from regard.train.metrics import (
@@ -13,7 +14,6 @@ from regard.train.metrics import (
     confusion_matrix,
     wilson_interval,
 )
-from tests.reference import train_metrics as twin
 
 Z = 1.959963984540054
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from tests.reference import train_metrics as twin
 from torch import nn
 
 from regard.core.errors import InputError
 from regard.train.recipe import MovingAverage, Recipe, learning_rate, make_optimizer, plain_adam
-from tests.reference import train_metrics as twin
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])

@@ -73,17 +73,21 @@ def test_the_same_seed_gives_the_same_weights_and_another_does_not(tmp_path):
 
 
 @pytest.mark.parametrize(("epoch", "step"), [(0, 0), (1, 2), (2, 3)])
-def test_ctrl_c_stops_after_the_step_and_the_run_goes_on_to_the_same_weights(
-    tmp_path, epoch, step
-):
+def test_ctrl_c_stops_after_the_step_and_the_run_goes_on_to_the_same_weights(tmp_path, epoch, step):
     whole = train(tmp_path / "whole")
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted, match=f"stopped in epoch {epoch + 1}"):
         train(tmp_path / "cut", stream=Stopping(epoch, step, signal.SIGINT))
     assert signal.getsignal(signal.SIGINT) is handler
     assert same(whole, train(tmp_path / "cut"))
-    strip = [{k: v for k, v in line.items() if k != "images_per_second"} for line in read_journal(tmp_path / "cut")]
-    other = [{k: v for k, v in line.items() if k != "images_per_second"} for line in read_journal(tmp_path / "whole")]
+    strip = [
+        {k: v for k, v in line.items() if k != "images_per_second"}
+        for line in read_journal(tmp_path / "cut")
+    ]
+    other = [
+        {k: v for k, v in line.items() if k != "images_per_second"}
+        for line in read_journal(tmp_path / "whole")
+    ]
     assert strip == other
 
 

@@ -81,6 +81,7 @@ def _attend(model: Any, name: str, picture: Any, folder: Path) -> dict[str, Any]
     import torch
 
     from regard.capture import capture
+    from regard.core.errors import RegardError
     from regard.show.attention_overlay import concentration, heads_figure
     from regard.show.evaluation import save_figure
 
@@ -88,6 +89,8 @@ def _attend(model: Any, name: str, picture: Any, folder: Path) -> dict[str, Any]
         model(model.preprocessing(picture))
     record = list(seen.values())[-1]
     grid = record.grid
+    if grid is None:
+        raise RegardError(f"the tokens of {record.site} could not be placed on the picture")
     heads = grid.to_map(record.operator.rows(0)[0, :, 0]).numpy()
     fitted = np.array(model.preprocessing.fit(picture))
     title = f"{name}: class token of DINOv2-small, last block, {grid.rows}×{grid.cols} cells"

@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from typing import Any
 
 import typer
 
@@ -65,7 +66,7 @@ def run(arguments: list[str] | None = None) -> int:
 _INTERRUPTED = 130
 
 # typer brings its own copy of click from 0.16 on, so that the class has no public name in both.
-_USAGE_ERROR = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+_USAGE_ERROR: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def _refuse(message: str, code: int = 2) -> int:

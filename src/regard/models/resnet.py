@@ -5,7 +5,6 @@ section 4.2 for CIFAR and table 1 for ImageNet. Where sizes change the shortcut 
 (the paper's option B) in every network; the paper's CIFAR networks pad with zeros (option A).
 """
 
-
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -114,8 +113,6 @@ def resnet8(classes: int, *, width: int = 16) -> ResNet:
 
 
 @register("resnet18", paper="He et al., 2015", arxiv="1512.03385", size=32, places=_RESNET18_PLACES)
-def resnet18(
-    classes: int, *, width: int = 64, stem: str = "cifar"
-) -> ResNet:
+def resnet18(classes: int, *, width: int = 64, stem: str = "cifar") -> ResNet:
     """ResNet-18, with a stem for small images or, `stem="imagenet"`, the ordinary one."""
     return ResNet((2, 2, 2, 2), width=width, classes=classes, stem=stem)

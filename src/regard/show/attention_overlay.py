@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
@@ -119,7 +120,7 @@ def concentration(weights: NDArray[np.floating], *, keys: int) -> dict[str, Any]
     }
 
 
-def _colour_bar(figure: Figure, scale: Scale, axes: Sequence[object]) -> None:
+def _colour_bar(figure: Figure, scale: Scale, axes: Sequence[Axes]) -> None:
     colours = ListedColormap(palette(scale.kind, 257))
     mapping = ScalarMappable(cmap=colours)
     mapping.set_clim(0, 1)

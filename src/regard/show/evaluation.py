@@ -3,26 +3,16 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from regard.core.files import atomic_write
+from regard.core.mistake import Mistake
 
 _NUMBERS_UP_TO = 20
 """With more classes than this the cells are too small for numbers."""
-
-
-@runtime_checkable
-class Mistake(Protocol):
-    """One image that a model got wrong."""
-
-    picture: NDArray[np.uint8]
-    true: int
-    predicted: int
-    confidence: float
 
 
 def confusion_figure(confusion: NDArray[np.int64], labels: Sequence[str]) -> Figure:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from regard.core.errors import InputError
+from regard.core.mistake import Mistake
 from regard.core.modes import evaluating
 from regard.core.shapes import Images
 from regard.train.loop import EpochBatches
@@ -24,24 +25,6 @@ class Classifier(Protocol):
     network: nn.Module
     labels: tuple[str, ...]
     preprocessing: Any
-
-
-@dataclass(frozen=True)
-class Mistake:
-    """One image that the model got wrong.
-
-    Attributes:
-        picture: (height, width, 3), RGB bytes.
-        true: index of its class.
-        predicted: index of the class it was given.
-        confidence: the probability of `predicted`.
-
-    """
-
-    picture: NDArray[np.uint8]
-    true: int
-    predicted: int
-    confidence: float
 
 
 @dataclass(frozen=True)

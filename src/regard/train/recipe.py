@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from regard.core.errors import InputError
 
@@ -139,5 +140,4 @@ class MovingAverage:
                 current.append(tensor.detach())
             else:
                 mine.copy_(tensor)
-        torch._foreach_mul_(averaged, keep)
-        torch._foreach_add_(averaged, current, alpha=1 - keep)
+        get_ema_multi_avg_fn(keep)(averaged, current, step)
