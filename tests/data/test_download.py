@@ -19,6 +19,9 @@ class Handler(BaseHTTPRequestHandler):
         wanted = self.headers.get("Range")
         server.asked.append(wanted)
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted and server.resumes else 0
+        if server.busy:
+            self.send_error(503)
+            return
         if start >= len(CONTENT):
             self.send_error(416)
             return
@@ -39,6 +42,7 @@ def server(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.asked, server.breaks_at, server.resumes = [], [], True
+    server.busy = False
     server.url = f"http://127.0.0.1:{server.server_port}/data.bin"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -92,3 +96,15 @@ def test_no_server(server):
     server.url = "http://127.0.0.1:9/data.bin"  # the discard port: nobody listens
     with pytest.raises(InputError, match=r"could not be downloaded.*give a path"):
         download(server)
+
+
+def test_a_busy_server_costs_nothing_of_what_has_arrived(server):
+    server.breaks_at = [300_000]
+    with pytest.raises(InputError, match="connection broke"):
+        download(server)
+    server.busy = True
+    with pytest.raises(InputError, match="503"):
+        download(server)
+    server.busy = False
+    assert download(server).read_bytes() == CONTENT
+    assert server.asked[-1] == "bytes=300000-"

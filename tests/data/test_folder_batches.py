@@ -98,6 +98,14 @@ def test_epochs_and_seeds_differ(files):
     assert not crops[0].equal(crops[1])
 
 
+def test_images_and_steps_differ(files):
+    alike = files.subset([5] * 8)
+    images, _ = next(batches_of(alike, augment=None).epoch(0))
+    assert not images[0].equal(images[1]), "each image has its own crop"
+    first, second = batches_of(alike, crop=None, augment=Augment(3)).epoch(0)
+    assert not first[0].equal(second[0]), "each step has its own augmentation"
+
+
 def test_global_random_state_stays(files):
     before = torch.get_rng_state()
     list(batches_of(files).epoch(0))
@@ -176,7 +184,8 @@ def test_crop_is_inside_and_as_asked(width, height, seed):
 
 
 def test_crops_reach_every_corner():
-    boxes = [ResizedCrop().box(40, 30, generator(seed)) for seed in range(500)]
+    crop = ResizedCrop(scale=(0.2, 0.3))
+    boxes = [crop.box(40, 30, generator(seed)) for seed in range(500)]
     lefts, tops, rights, bottoms = zip(*boxes, strict=True)
     assert (min(lefts), min(tops), max(rights), max(bottoms)) == (0, 0, 40, 30)
 

@@ -95,6 +95,12 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path, suffix):
     assert (read[..., 0] == read[..., 2]).all()
 
 
+def test_sixteen_bits_with_a_transparent_value(tmp_path):
+    values = np.array([[0, 32896]], dtype=np.uint16)
+    Image.fromarray(values).save(tmp_path / "hole.png", transparency=32896)
+    assert np.array(read_image(tmp_path / "hole.png"))[0, :, 0].tolist() == [0, 255]
+
+
 def test_floats_from_0_to_1_and_no_others(tmp_path):
     Image.fromarray(np.array([[0.0, 0.5, 1.0]], dtype=np.float32)).save(tmp_path / "unit.tiff")
     Image.fromarray(np.array([[0.0, 300.0]], dtype=np.float32)).save(tmp_path / "depth.tiff")

@@ -211,7 +211,7 @@ def test_a_small_network_learns_them_from_the_target_alone():
     optimiser = torch.optim.SGD(
         network.parameters(), 0.2, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
-    epochs = 8
+    epochs = 6
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 0.2, epochs * len(batches))
     for epoch in range(epochs):
         for images, labels in batches.epoch(epoch):
