@@ -5,8 +5,10 @@ Example:
 
 or, one test for each check:
 
-    >>> @pytest.mark.parametrize("check", regard.testing.mechanism_checks("brightness_gate"))
-    ... def test_contract(check):
+    >>> @pytest.mark.parametrize(
+    ...     ("name", "check"), regard.testing.mechanism_checks("brightness_gate")
+    ... )
+    ... def test_contract(name, check):
     ...     check()
 """
 

@@ -72,9 +72,6 @@ class MechanismCheck:
                 purpose = (self.check.__doc__ or "").strip().split("\n", 1)[0]
                 subject.fail(f"{type(error).__name__}: {first_line}", f"the check: {purpose}")
 
-    def __str__(self) -> str:
-        return f"{self.entry.name}-{self.name}"
-
 
 def mechanism_checks(
     mechanism: str | Mechanism,
