@@ -6,10 +6,9 @@ two sizes show what grows with the square of the positions. The table goes into 
 
 from pathlib import Path
 
-from result import record
-
 from regard.attention import cost, create, mechanisms
 from regard.core.files import write_text
+from result import record
 
 CHANNELS = 64
 SIDES = (16, 32)

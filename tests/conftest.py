@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Must run before the first import of regard.
@@ -11,6 +12,10 @@ install_import_hook("regard", "beartype.beartype")
 
 # A spawned worker or a library that asks for a model must never reach for the network.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+# A timing never decides a test, and the same examples are tried every time.
+settings.register_profile("regard", deadline=None, derandomize=True)
+settings.load_profile("regard")
 
 
 def pytest_collection_modifyitems(items):

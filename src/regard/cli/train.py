@@ -92,6 +92,8 @@ def classify(
     )
     machine = Machine(device, precision, devices, workers, compile)
     lines = train(options, out, machine=machine)
+    if not lines:  # one of several processes, and not the one that speaks
+        return
     if json:
         print_json({"run": str(out), **lines[-1]})
     else:

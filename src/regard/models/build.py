@@ -57,7 +57,7 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
     attention = network.attention if spec.attention is None else spec.attention
     if attention is not None and attention != "none":
         with seeded(seed, 1):
-            _attend(model, network, attention)
+            _attend(model, network, attention, spec.options.get("size", network.size))
     return model.eval()
 
 
@@ -80,7 +80,7 @@ def _call(network: Network, spec: NetworkSpec) -> nn.Module:
         raise InputError(f"network {spec.name!r}: {error}") from error
 
 
-def _attend(model: nn.Module, network: Network, attention: str) -> None:
+def _attend(model: nn.Module, network: Network, attention: str, size: int) -> None:
     """Put attention where the user says, or where it belongs in this network.
 
     Gates start as in their papers. Mechanisms that mix positions, which have no shortcut of
@@ -90,7 +90,7 @@ def _attend(model: nn.Module, network: Network, attention: str) -> None:
     gate = mechanisms[name].kind == "gate"
     where = place or (network.places.gate if gate else network.places.mixing)
     start = "paper" if gate else "identity"
-    insert(model, name, where, start=start, input_size=network.size, **options)
+    insert(model, name, where, start=start, input_size=size, **options)
 
 
 def _timm_network(name: str) -> Network:

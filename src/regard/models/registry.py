@@ -37,6 +37,7 @@ class Network:
         places: where attention goes when no place is named.
         arxiv: the arXiv id, or None.
         attention: the mechanism it has when the user names none, or None.
+        sized: whether `build` takes the side of the input as `size`, because weights depend on it.
 
     """
 
@@ -47,6 +48,7 @@ class Network:
     places: Places
     arxiv: str | None = None
     attention: str | None = None
+    sized: bool = False
 
 
 networks: Registry[Network] = Registry("model")
@@ -60,11 +62,12 @@ def register(
     places: Places,
     arxiv: str | None = None,
     attention: str | None = None,
+    sized: bool = False,
 ) -> Callable[[Builder], Builder]:
     """Register a function `build(classes, **options)` as a network."""
 
     def add(build: Builder) -> Builder:
-        networks.add(name, Network(name, build, paper, size, places, arxiv, attention))
+        networks.add(name, Network(name, build, paper, size, places, arxiv, attention, sized))
         return build
 
     return add

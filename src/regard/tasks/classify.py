@@ -90,13 +90,14 @@ def train(
     """
     machine = machine or Machine()
     network_entry = find_network(options.model)
-    size = options.size or network_entry.size
     training, validation = _training_images(options)
+    size = _side(training, options.size or network_entry.size, asked=options.size is not None)
+    sized = {"size": size} if network_entry.sized else {}
     spec = NetworkSpec(
         name=options.model,
         classes=len(training.classes),
         attention=options.attention,
-        options=options.model_options,
+        options={**sized, **options.model_options},
     )
     network = build(spec, seed=options.seed)
     mean, std = channel_statistics(training)
@@ -161,6 +162,21 @@ def _training_images(options: ClassifyOptions) -> tuple[Images, Images | None]:
     return training.subset(order[held:]), training.subset(order[:held])
 
 
+def _side(images: Images, side: int, *, asked: bool) -> int:
+    """Return the side of the images in pixels: files are brought to `side`, others have theirs."""
+    if isinstance(images, FolderDataset):
+        return side
+    height, width = images.size
+    if height != width:
+        raise InputError(f"{images.name} has images of {height}×{width} pixels; make them square")
+    if asked and height != side:
+        raise InputError(
+            f"{images.name} has images of {height}×{width} pixels, not {side}×{side}; "
+            "leave --size out"
+        )
+    return height
+
+
 def _own_validation(options: ClassifyOptions) -> Images | None:
     try:
         return open_dataset(options.data, "val")
@@ -201,5 +217,10 @@ def evaluate(
             "evaluate on data with the model's classes"
         )
     side = model.preprocessing.size[0]
+    if isinstance(data, ImageDataset) and data.size != model.preprocessing.size:
+        raise InputError(
+            f"{model.name} takes images of {side}×{side} pixels and {data.name} has "
+            f"{data.size[0]}×{data.size[1]}"
+        )
     batches = make_batches(data, batch_size, train=False, image_size=side, device=device)
     return evaluate_classifier(model, batches, device=device)

@@ -1,6 +1,7 @@
 """Device, precision and several processes, by Lightning Fabric."""
 
 import logging
+import os
 import warnings
 from typing import Any, Literal
 
@@ -56,8 +57,12 @@ def start_fabric(
     # Fabric announces what the user just asked for.
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     logging.getLogger("lightning.fabric").setLevel(logging.WARNING)
+    nodes = 1
+    if "LOCAL_WORLD_SIZE" in os.environ:  # torchrun started us, and knows how many we are
+        devices = int(os.environ["LOCAL_WORLD_SIZE"])
+        nodes = int(os.environ["WORLD_SIZE"]) // devices
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        fabric = Fabric(accelerator=device, devices=devices, precision=mode)
+        fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, precision=mode)
         fabric.launch()
     return fabric

@@ -202,7 +202,8 @@ class _Run:
         for step, (images, labels) in enumerate(self.batches.epoch(epoch, first), start=first):
             sums += self._step(images, labels, epoch * self.steps + step)
             last = step + 1 == self.steps
-            if last or stop.requested or step + 1 - looked >= _LOOK_EVERY:
+            asked = stop.requested and self.fabric.world_size == 1
+            if last or asked or step + 1 - looked >= _LOOK_EVERY:
                 loss, correct, count = sums.tolist()
                 self._refuse_nan(loss, epoch, step)
                 self.progress = Progress(epoch, step + 1, [loss, correct, count])
@@ -266,9 +267,11 @@ class _Run:
     def _pause_if_due(self, stop: StopRequest, *, last: bool) -> None:
         """Write a checkpoint inside long epochs, and stop where Ctrl-C was pressed."""
         late = time.monotonic() - self.saved_at > _SECONDS_BETWEEN_CHECKPOINTS
-        if stop.requested or (late and not last):
+        # Processes that train together stop together, or the others would wait for ever.
+        asked = self.fabric.strategy.reduce_boolean_decision(stop.requested, all=False)
+        if asked or (late and not last):
             self.save()
-        if stop.requested:
+        if asked:
             raise Interrupted(
                 f"stopped in epoch {self.progress.epoch + 1}; the same command goes on from there"
             )

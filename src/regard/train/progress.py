@@ -28,6 +28,7 @@ class TrainingProgress:
     def __init__(self, epochs: int, steps: int, *, done: int = 0, quiet: bool = False) -> None:
         self.console = Console(stderr=True, quiet=quiet)
         self._epochs = epochs
+        self._finished = 0
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -68,8 +69,11 @@ class TrainingProgress:
         if self.console.is_terminal:
             return
         done = int(figures["epoch"]) + 1
-        left = (time.monotonic() - self._since) / max(1, done) * (self._epochs - done)
+        self._finished += 1
+        left = (time.monotonic() - self._since) / self._finished * (self._epochs - done)
         shown = "  ".join(
             f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch"
         )
-        self.console.print(f"epoch {done}/{self._epochs}  {shown}  {left / 60:.0f} min left")
+        self.console.print(
+            f"epoch {done}/{self._epochs}  {shown}  {left / 60:.0f} min left", soft_wrap=True
+        )
