@@ -29,4 +29,6 @@ def require(package: str, *, extra: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.split(".")[0] != top:
             raise
-        raise MissingPackage(f"{top} is not installed; run: pip install 'regard[{extra}]'") from error
+        raise MissingPackage(
+            f"{top} is not installed; run: pip install 'regard[{extra}]'"
+        ) from error

@@ -5,7 +5,6 @@ from typing import Generic, TypeVar
 
 from regard.core.errors import InputError, unknown_name
 
-
 Entry = TypeVar("Entry")
 
 
