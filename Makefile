@@ -10,7 +10,7 @@ install: $(VENV)/.installed
 demo: $(VENV)/.photo
 	$(BIN)/regard demo --out demo
 test: lint
-	$(BIN)/python -m pytest -n auto -m "not slow and not data"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not slow and not data"
 test-all: lint
 	$(BIN)/python -m pytest
 lint: $(VENV)/.dev
