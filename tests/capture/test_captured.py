@@ -79,6 +79,24 @@ def test_tokens_and_features_are_placed(model, images):
         assert (record.grid.rows, record.grid.cols, record.grid.cell) == (3, 5, (2.0, 2.0))
 
 
+def test_tokens_of_windows_are_not_placed_on_a_map_of_their_number():
+    class Windows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.half = nn.AvgPool2d(2)
+
+        def forward(self, x):
+            self.half(x)  # a map of 4×4 cells, as many as a window has
+            windows = x.unflatten(2, (2, 4)).unflatten(4, (2, 4)).permute(0, 2, 4, 3, 5, 1)
+            windows = windows.reshape(-1, 1, 16, x.shape[1])
+            return F.scaled_dot_product_attention(windows, windows, windows)
+
+    with capture(model := Windows()) as seen:
+        model(torch.randn(2, 3, 8, 8))
+    assert seen["Windows"].operator.shape == (8, 1, 16, 16)
+    assert seen["Windows"].grid is None
+
+
 def test_records_can_be_read_inside_the_block(model, images):
     with capture(model) as seen:
         model(images)

@@ -62,7 +62,7 @@ def test_products_and_rows_agree_with_the_matrix(drawn, seed):
 def test_blocks_of_any_size_add_up(drawn):
     _, operator = drawn
     batch, heads, n, _ = operator.shape
-    r = torch.ones(batch, heads, n, 1, dtype=torch.float64)
+    r = torch.arange(batch * heads * n, dtype=torch.float64).view(batch, heads, n, 1)
     whole = operator.rmatvec(r)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(operators, "_BLOCK_ELEMENTS", 2 * operator.shape[3])

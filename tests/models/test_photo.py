@@ -116,7 +116,7 @@ def test_efficientnet_names_what_is_in_the_picture(lite0, name, expected):
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_efficientnet_is_right_about_three_photographs_in_four(lite0, real_data):
+def test_efficientnet_is_right_about_most_photographs(lite0, real_data):
     info = photo.require("timm.data", extra="photo").ImageNetInfo()
     classes = [info.index_to_label_name(index) for index in range(1000)]
     files = sorted((real_data / "photos").glob("*.jpg"))
@@ -125,7 +125,8 @@ def test_efficientnet_is_right_about_three_photographs_in_four(lite0, real_data)
         with torch.inference_mode(), Image.open(path) as image:
             found = lite0(lite0.prepare(image.convert("RGB"))).argmax().item()
         right.append(classes[found] == path.name.split("_")[0])
-    assert np.mean(right) > 0.66
+    # 0.87 of all 500; with ImageNet's mean and deviation it would be 0.76.
+    assert np.mean(right) > 0.81
 
 
 class Small(nn.Module):

@@ -32,7 +32,7 @@ def activated(observer: Observer, call: Call) -> None:
     trace = observer.book.of(source)
     strength: Literal["strong", "weak"] = "strong" if call.name in STRONG else "weak"
     overwritten = result is source and call.before is None
-    scores = None if overwritten else observer.hold(call, source)
+    scores = None if overwritten else observer.hold_scores(call, source)
     observer.book.set(
         result,
         Trace(
@@ -225,8 +225,9 @@ def divided(observer: Observer, call: Call) -> None:
         return
     if trace is not None and trace.sighting is not None:
         normalised(observer, call, trace.sighting)
-    if trace is not None and trace.softmax is not None and divisor is not None and divisor.total:
-        axes = trace.softmax.axes | {divisor.total[1]}
+    total = divisor.total if divisor is not None else None
+    if trace is not None and trace.softmax is not None and total is not None:
+        axes = trace.softmax.axes | {total}
         observer.book.set(result, replace(trace, softmax=replace(trace.softmax, axes=axes)))
     else:
         observer.book.set(result, Trace(frozenset({fresh_atom()})))

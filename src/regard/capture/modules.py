@@ -82,11 +82,14 @@ class ModuleStack:
         self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         self.ever_ran = True
-        self._running.append(Running(name, module, _first_shape(args, kwargs)))
+        with torch._C.DisableTorchFunction():  # our own questions need not be intercepted
+            shape = _first_shape(args, kwargs)
+        self._running.append(Running(name, module, shape))
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
-        if isinstance(output, Tensor) and output.dim() == 4:
-            self.maps.add((output.shape[2], output.shape[3]))
+        with torch._C.DisableTorchFunction():
+            if isinstance(output, Tensor) and output.dim() == 4:
+                self.maps.add((output.shape[2], output.shape[3]))
         # A pre-hook of the user's may have raised before ours, which then never entered.
         if self._running and self._running[-1].module is module:
             self._running.pop()

@@ -83,6 +83,10 @@ class Observer:
             return call.before
         return self.keeper.hold(tensor)
 
+    def hold_scores(self, call: Call, scores: Tensor) -> Held | None:
+        """Keep what goes into a softmax or gate, unless only operators are wanted."""
+        return self.hold(call, scores) if self.keep == "tensors" else None
+
     def wanted_site(self) -> str | None:
         """Return the name of the site that is running, or None if it is not to be recorded."""
         running = self.modules.innermost

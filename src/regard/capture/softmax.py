@@ -20,7 +20,7 @@ def softmax_taken(observer: Observer, call: Call) -> None:
     axis %= max(source.dim(), 1)
     trace = observer.trace(source)
     product = trace.product if trace is not None else None
-    scores = observer.hold(call, source)
+    scores = observer.hold_scores(call, source)
     atoms = frozenset({fresh_atom()})
     observer.book.set(
         result,
@@ -69,18 +69,18 @@ def attended(
         return None
     layout = sighting.parts["weights"].layout
     heads = layout.heads if isinstance(layout, Matrices) else 1
-    sighting.parts["scores"] = Part(
-        softmax.scores, _scores_layout(softmax, weights, heads) or layout
-    )
+    if softmax.scores is not None:
+        scores_layout = _scores_layout(softmax, softmax.scores.tensor, weights, heads)
+        sighting.parts["scores"] = Part(softmax.scores, scores_layout or layout)
     sighting.parts |= _asked(softmax, heads)
     sighting.scale = softmax.product.scale if softmax.product is not None else 1.0
     observer.add(sighting)
     return sighting
 
 
-def _scores_layout(softmax: Softmax, weights: Tensor, heads: int) -> Layout | None:
+def _scores_layout(softmax: Softmax, scores: Tensor, weights: Tensor, heads: int) -> Layout | None:
     """Return how scores are laid out; None for like the weights, if they look like them."""
-    if softmax.scores.tensor.shape == weights.shape and softmax.scores_axis in softmax.axes:
+    if scores.shape == weights.shape and softmax.scores_axis in softmax.axes:
         return None
     return AxisLast(softmax.scores_axis, heads)
 

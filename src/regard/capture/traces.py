@@ -63,7 +63,7 @@ class Softmax:
 
     Attributes:
         axes: the axes along which it was normalised, in the traced tensor.
-        scores: what went into the softmax.
+        scores: what went into the softmax; None where only operators are kept.
         scores_axis: the axis of the scores along which it was taken.
         product: the product that the scores came from, if any.
         key_side: which factor of that product the softmax runs over; None if that is not known.
@@ -71,7 +71,7 @@ class Softmax:
     """
 
     axes: frozenset[int]
-    scores: Held
+    scores: Held | None
     scores_axis: int
     product: Product | None = None
     key_side: Side | None = None
@@ -84,7 +84,7 @@ class Gate:
     Attributes:
         strength: `strong` for σ that is used for gating only (sigmoid, hard sigmoid, softmax);
             `weak` for relu, tanh and the like, which are activation functions first.
-        scores: what went into σ; None after an in-place σ whose input was not kept.
+        scores: what went into σ; None where only operators are kept, or σ overwrote it.
         product: the product that the scores came from, if any.
         atoms: what the gate was computed from, element by element.
 
@@ -103,7 +103,7 @@ class Trace:
     Attributes:
         atoms: the tensors that it was computed from element by element; itself, if from none.
         softmax, gate, product: its part in attention, if it has one.
-        total: it is the sum, along this axis, of the softmax output that came from these scores.
+        total: it is the sum of a softmax's output along this axis.
         sighting: it is the output of this attention.
         turned: True if its axes are in another order than the model's feature maps have.
 
@@ -113,7 +113,7 @@ class Trace:
     softmax: Softmax | None = None
     gate: Gate | None = None
     product: Product | None = None
-    total: tuple[Held, int] | None = None
+    total: int | None = None
     sighting: Sighting | None = None
     turned: bool = False
 

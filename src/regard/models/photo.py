@@ -23,6 +23,9 @@ from regard.models.vision_model import VisionModel
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+LITE_MEAN = LITE_STD = (0.5, 0.5, 0.5)
+"""Right for these weights: ImageNet's own statistics lose ten points of accuracy."""
+
 DINOV2_PIXELS = 518
 """37 patches of 14 pixels: the size at which DINOv2's position embeddings are used as they are."""
 
@@ -155,7 +158,7 @@ def efficientnet_lite0() -> VisionModel:
         network,
         name="photo:efficientnet-lite0",
         preprocessing=Preprocessing(
-            size=(224, 224), mean=IMAGENET_MEAN, std=IMAGENET_STD, crop_fraction=0.875
+            size=(224, 224), mean=LITE_MEAN, std=LITE_STD, crop_fraction=0.875
         ),
         labels=tuple(info.index_to_description(i) for i in range(network.num_classes)),
     )
