@@ -83,10 +83,10 @@ def test_tokens_of_windows_are_not_placed_on_a_map_of_their_number():
     class Windows(nn.Module):
         def __init__(self):
             super().__init__()
-            self.half = nn.AvgPool2d(2)
+            self.pool = nn.AvgPool2d(2)
 
         def forward(self, x):
-            self.half(x)  # a map of 4×4 cells, as many as a window has
+            self.pool(x)  # a map of 4×4 cells, as many as a window has
             windows = x.unflatten(2, (2, 4)).unflatten(4, (2, 4)).permute(0, 2, 4, 3, 5, 1)
             windows = windows.reshape(-1, 1, 16, x.shape[1])
             return F.scaled_dot_product_attention(windows, windows, windows)
