@@ -83,6 +83,7 @@ def test_a_strong_weight_is_drawn_strongly():
 def test_seeds_of_neighbours_are_unrelated_and_repeatable():
     seeds = {derive_seed(seed, epoch) for seed in range(30) for epoch in range(30)}
     assert len(seeds) == 900
+    assert len({derive_seed(1), derive_seed(1, 0), derive_seed(1, 0, 0)}) == 3
     assert torch.equal(
         torch.rand(3, generator=generator(1, 2)), torch.rand(3, generator=generator(1, 2))
     )

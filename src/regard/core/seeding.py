@@ -14,7 +14,8 @@ def derive_seed(*parts: int) -> int:
     Neighbouring inputs give unrelated seeds, so `seed=0, epoch=1` never repeats
     `seed=1, epoch=0` (numpy's `SeedSequence` does the mixing).
     """
-    words = np.random.SeedSequence(parts).generate_state(2, np.uint32)
+    # SeedSequence pads with zeros, so that (1,) and (1, 0) would be one without their number.
+    words = np.random.SeedSequence((len(parts), *parts)).generate_state(2, np.uint32)
     return int(words[0]) << 31 | int(words[1]) >> 1
 
 

@@ -1,5 +1,7 @@
 """The batches of a set, whether it is in memory or on the disk."""
 
+from dataclasses import replace
+
 import torch
 
 from regard.data.augment import Augment
@@ -60,7 +62,8 @@ def make_batches(
         batch_size,
         image_size=image_size,
         crop=ResizedCrop() if train else None,
-        augment=augment,
+        # The random crop has moved the image about already.
+        augment=replace(augment, crop_padding=0) if augment else None,
         seed=seed,
         device=device,
         shuffle=train,
