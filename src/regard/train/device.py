@@ -12,7 +12,7 @@ from regard.core.errors import InputError
 try:
     from lightning_fabric import Fabric
 except ModuleNotFoundError:  # the same code under its other name, in the `lightning` package
-    from lightning.fabric import Fabric
+    from lightning.fabric import Fabric  # pyright: ignore[reportMissingImports]
 
 __all__ = ["Fabric", "cpu_has_bf16", "start_fabric"]
 
