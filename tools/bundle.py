@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -27,7 +28,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     config = read_config(options.run)
     config["command"] = config["command"].replace(config["data"]["source"], options.source)
-    config["command"] = config["command"].replace(str(options.run), f"runs/{options.name}")
+    config["command"] = re.sub(r"--out \S+", f"--out runs/{options.name}", config["command"])
     config["data"]["source"] = options.source
     write_config(folder, config)
     write_weights(folder, load_run(options.run).network, dtype=torch.float16)
