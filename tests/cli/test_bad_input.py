@@ -57,6 +57,9 @@ def test_a_file_that_is_no_picture(regard, trained, tmp_path, kind):
     [
         (("--model", "resnet21"), "did you mean resnet2"),
         (("--model", "timm:resnet19"), "did you mean"),
+        (("--model", "resnet20(width=)"), "cannot read the options of model"),
+        (("--model", "resnet20 please"), "cannot read model"),
+        (("--model", "resnet20(depth=3)"), "depth"),
         (("--attention", "sqeeze_excite"), "did you mean squeeze_excite"),
         (("--attention", "eca@layr3"), "did you mean layer3"),
         (("--attention", "eca@layer9*"), "matches no module"),

@@ -8,6 +8,7 @@ from regard.core.errors import InputError
 from regard.core.packages import require
 from regard.core.seeding import seeded
 from regard.models import NetworkSpec, build, networks
+from regard.models.build import parse_network
 
 IMAGES = (2, 3, 32, 32)
 
@@ -97,6 +98,18 @@ def test_timm_backbones_take_attention_too():
     model = build(NetworkSpec("timm:resnet18", classes=5, attention="multi_head@layer4"))
     with torch.no_grad():
         assert model(torch.zeros(1, 3, 64, 64)).shape == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("resnet20", ("resnet20", {})),
+        ('resnet18(stem="imagenet", width=32)', ("resnet18", {"stem": "imagenet", "width": 32})),
+        ("timm:resnet18.a1_in1k", ("timm:resnet18.a1_in1k", {})),
+    ],
+)
+def test_a_network_is_written_with_its_options(text, expected):
+    assert parse_network(text) == expected
 
 
 def test_building_leaves_the_global_random_state_alone():

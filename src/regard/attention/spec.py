@@ -43,14 +43,23 @@ def parse_attention(text: str) -> AttentionSpec:
         )
     name, place = match["name"], match["place"]
     mechanism = mechanisms[name]
-    options = _options(text, match["options"] or "")
+    options = literal_options(f"attention {text!r}", match["options"] or "")
     return AttentionSpec(mechanism.name, place and place.strip(), options)
 
 
-def _options(text: str, arguments: str) -> dict[str, Any]:
-    """Read `a=1, b="x"` as literals: Python's own parser splits it, and nothing is evaluated."""
+def literal_options(what: str, arguments: str) -> dict[str, Any]:
+    """Read `a=1, b="x"` as literals: Python's own parser splits it, and nothing is evaluated.
+
+    Args:
+        what: whose options they are, for the error message.
+        arguments: what stands between the brackets.
+
+    Raises:
+        InputError: it is not of this form.
+
+    """
     unreadable = InputError(
-        f"cannot read the options of attention {text!r}; write each once, as name=value with a "
+        f"cannot read the options of {what}; write each once, as name=value with a "
         "literal value (number, quoted string, True, False, None), separated by commas"
     )
     try:

@@ -33,7 +33,9 @@ def classify(
         str,
         typer.Option(help="scenes, cifar10, or a path: archive, parquet, image folder or csv."),
     ] = "scenes",
-    model: Annotated[str, typer.Option(help="See `regard list models`.")] = "resnet20",
+    model: Annotated[
+        str, typer.Option(help="NAME or NAME(option=value). See `regard list models`.")
+    ] = "resnet20",
     attention: Annotated[
         str | None,
         typer.Option(
@@ -41,7 +43,6 @@ def classify(
             "See `regard list mechanisms`."
         ),
     ] = None,
-    width: Annotated[int | None, typer.Option(min=1, help="Channels of the network.")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int | None, typer.Option(min=1, help="Side of the images in pixels.")] = None,
     validation: Annotated[
@@ -68,6 +69,7 @@ def classify(
 ) -> None:
     """Train a classifier. The same command goes on where an interrupted one stopped."""
     from regard.data import Augment
+    from regard.models.build import parse_network
     from regard.tasks import ClassifyOptions, Machine, train
 
     chosen = _named_recipe(recipe).changed(
@@ -79,11 +81,12 @@ def classify(
         ema=ema,
         clip=clip,
     )
+    name, model_options = parse_network(model)
     options = ClassifyOptions(
         data=data,
-        model=model,
+        model=name,
         attention=attention,
-        model_options={} if width is None else {"width": width},
+        model_options=model_options,
         seed=seed,
         size=size,
         validation=validation,

@@ -1,5 +1,6 @@
 """A network by name, with attention in it, its first weights decided by a seed."""
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -7,12 +8,13 @@ from torch import nn
 
 from regard.attention.insert import insert
 from regard.attention.registry import mechanisms
-from regard.attention.spec import parse_attention
+from regard.attention.spec import literal_options, parse_attention
 from regard.core.errors import InputError
 from regard.core.packages import require
 from regard.core.seeding import seeded
 from regard.models.registry import Network, Places, networks
 
+_SPEC = re.compile(r"(?P<name>[\w:./-]+)\s*(?:\((?P<options>.*)\))?", re.DOTALL)
 _TIMM_PLACES = Places(gate="layer*.*.bn2", mixing="layer4")
 
 
@@ -59,6 +61,22 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
         with seeded(seed, 1):
             _attend(model, network, attention, spec.options.get("size", network.size))
     return model.eval()
+
+
+def parse_network(text: str) -> tuple[str, dict[str, Any]]:
+    """Read `resnet18` or `resnet18(stem="imagenet", width=32)`: a network's name and its options.
+
+    Raises:
+        InputError: the text is not of this form.
+
+    """
+    match = _SPEC.fullmatch(text.strip())
+    if match is None:
+        raise InputError(
+            f"cannot read model {text!r}; write NAME or NAME(option=value), such as "
+            "resnet20(width=32)"
+        )
+    return match["name"], literal_options(f"model {text!r}", match["options"] or "")
 
 
 def find_network(name: str) -> Network:
