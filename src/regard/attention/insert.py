@@ -60,7 +60,7 @@ def insert(
 
     Example:
         >>> model = timm.create_model("resnet18", pretrained=True)
-        >>> regard.attention.insert(model, "squeeze_excite", "layer3", ratio=8)
+        >>> regard.attention.insert(model, "squeeze_excite", "layer3", reduction=8)
 
     """
     _check_request(model, name, start)

@@ -118,7 +118,7 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 class MovingAverage:
-    """Exponential moving average of a network's weights; its statistics are copied.
+    """Exponential moving average of a network's weights and statistics; counters are copied.
 
     The decay grows with the steps taken, min(decay, (1 + t) / (10 + t)), so that the random
     start is forgotten quickly.
