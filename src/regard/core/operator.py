@@ -1,10 +1,15 @@
-"""Attention as a linear operator: asked for rows and products, never forced to be a matrix."""
+"""Attention as a linear operator: asked for rows and products, never forced to be a matrix.
+
+`regard.core.rowwise.RowwiseOperator` is the base class that supplies most of this.
+"""
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from regard.core.errors import InputError
+from regard.core.grid import Grid
 
 Query = int | slice | Tensor
 """One query, or several: a position, a slice or a tensor of positions."""
@@ -30,12 +35,17 @@ class AttentionOperator(Protocol):
     """A of shape (batch, heads, query, key), given by what it does.
 
     Implementations promise `matvec(v) == dense() @ v` and `rmatvec(r) == dense().mT @ r`
-    within rounding, at less cost than forming the matrix.
+    within rounding, at less memory than the matrix takes, and that gradients flow through both.
     """
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(batch, heads, query, key)."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors are."""
         ...
 
     def rows(self, query: Query) -> Tensor:
@@ -52,6 +62,22 @@ class AttentionOperator(Protocol):
 
     def dense(self) -> Tensor:
         """Return the matrix (batch, heads, query, key), at its full memory cost."""
+        ...
+
+    def row_sums(self) -> Tensor:
+        """Return what each row sums to: (batch, heads, query, 1)."""
+        ...
+
+    def head_mean(self) -> "AttentionOperator":
+        """Return the mean over heads, again an operator: (batch, 1, query, key)."""
+        ...
+
+    def entropy(self) -> Tensor:
+        """Return the entropy of every row in nats: (batch, heads, query)."""
+        ...
+
+    def mean_distance(self, query_grid: Grid, key_grid: Grid, *, unit: str = "pixels") -> Tensor:
+        """Return how far away each query attends: (batch, heads, query)."""
         ...
 
 

@@ -1,0 +1,7 @@
+"""Attention as a linear operator, for each way that it can be stored."""
+
+from regard.capture.operators.dense import DenseOperator
+from regard.capture.operators.linear import LinearOperator
+from regard.capture.operators.softmax import SoftmaxOperator
+
+__all__ = ["DenseOperator", "LinearOperator", "SoftmaxOperator"]
