@@ -72,14 +72,7 @@ def test_every_call_has_a_record(model, images):
     assert len(seen.records) == 5
 
 
-def test_tokens_and_features_are_placed(model, images):
-    with capture(model) as seen:
-        model(images)
-    for record in seen.records:
-        assert (record.grid.rows, record.grid.cols, record.grid.cell) == (3, 5, (2.0, 2.0))
-
-
-def test_tokens_of_windows_are_not_placed_on_a_map_of_their_number():
+def test_tokens_of_windows_are_placed_on_the_whole_map():
     class Windows(nn.Module):
         def __init__(self):
             super().__init__()
@@ -94,7 +87,8 @@ def test_tokens_of_windows_are_not_placed_on_a_map_of_their_number():
     with capture(model := Windows()) as seen:
         model(torch.randn(2, 3, 8, 8))
     assert seen["Windows"].operator.shape == (8, 1, 16, 16)
-    assert seen["Windows"].grid is None
+    cells = torch.arange(64).reshape(2, 4, 2, 4).transpose(1, 2).reshape(4, 16)
+    assert seen["Windows"].grid.table.tolist() == cells.tolist()
 
 
 def test_records_can_be_read_inside_the_block(model, images):

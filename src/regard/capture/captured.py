@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import torch
 from torch import Tensor
 
-from regard.capture.sighting import Sighting
+from regard.capture.sighting import Locate, Sighting
 from regard.core.errors import InputError, unknown_name
 from regard.core.record import AttentionRecord
 
@@ -20,8 +20,9 @@ class Captured(Mapping[str, AttentionRecord]):
     them. A module that attends more than once (CBAM gates twice) is one site with several calls.
     """
 
-    def __init__(self, sightings: dict[str, list[Sighting]]) -> None:
+    def __init__(self, sightings: dict[str, list[Sighting]], locate: Locate) -> None:
         self._sightings = sightings
+        self._locate = locate
         self._records: dict[str, tuple[AttentionRecord, ...]] = {}
         self._closed = False
 
@@ -36,10 +37,15 @@ class Captured(Mapping[str, AttentionRecord]):
             return self._records[site]
         if site not in self._sightings:
             raise unknown_name("site", site, self._sightings)
-        records = tuple(sighting.record() for sighting in self._sightings[site])
+        records = tuple(sighting.record(self._locate) for sighting in self._sightings[site])
         if self._closed:
             self._records[site] = records
         return records
+
+    @property
+    def sightings(self) -> list[Sighting]:
+        """All that was seen, site by site."""
+        return [sighting for calls in self._sightings.values() for sighting in calls]
 
     @property
     def records(self) -> tuple[AttentionRecord, ...]:

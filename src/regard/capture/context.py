@@ -1,19 +1,22 @@
 """`with regard.capture(model) as seen:` – the context manager."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from functools import partial
 
 import torch
 from torch import nn
 
 from regard.capture.captured import Captured
 from regard.capture.intercept import Interceptor
+from regard.capture.locate import Locator, Seen
 from regard.capture.modules import ModuleStack
 from regard.capture.observer import Observer
-from regard.capture.sighting import Keep
+from regard.capture.sighting import Keep, Sighting
 from regard.core.errors import InputError, NothingCaptured, unknown_name
+from regard.core.record import Grids
 
 _LOOKED_FOR = (
     "fused attention (scaled_dot_product_attention), a softmax whose output multiplies a tensor, "
@@ -60,7 +63,7 @@ def capture(
         raise unknown_name("value of keep", keep, ("tensors", "operators"))
     constants = frozenset(id(x) for x in (*model.parameters(), *model.buffers()))
     observer = Observer(modules, patterns, keep, constants=constants)
-    seen = Captured(observer.seen)
+    seen = Captured(observer.seen, partial(_locate, observer, Locator(modules, _look)))
     try:
         with modules.watching(), Interceptor(observer):
             yield seen
@@ -69,6 +72,22 @@ def capture(
         seen.close()
     if not seen:
         raise NothingCaptured(_why_nothing(observer))
+
+
+def _locate(observer: Observer, locator: Locator, sighting: Sighting, counted: Grids) -> Grids:
+    """Find where tokens lie; what runs again for that is not captured a second time."""
+    with observer.looking_away():
+        return locator(sighting, counted)
+
+
+def _look(module: nn.Module, run: Callable[[], None]) -> list[Seen]:
+    """Capture a module while something runs."""
+    try:
+        with capture(module) as seen:
+            run()
+    except NothingCaptured:
+        return []
+    return [Seen(sighting.record(), sighting.running) for sighting in seen.sightings]
 
 
 def _module_stack(model: nn.Module, patterns: tuple[str, ...]) -> ModuleStack:

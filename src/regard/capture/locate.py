@@ -1,94 +1,224 @@
-"""Where a site's tokens lie on the input, told by counting them.
+"""Where the tokens of every site lie on the input, found by structured light.
 
-A count is evidence only where one layout fits. Where several do, or none, the answer is None:
-a token is never placed by a guess.
+No model family is known here. A pattern is put on the input, the model runs again, and the tokens
+that move tell where they are (`structured_light`); the positions are then snapped to the lattice
+that they fill (`lattice`). Convolutions below a site blur a pattern; so it is put on the input of
+the nearest module around the site that is given a map of the image, and on the image itself only
+where there is no such module.
+
+A token that follows no pattern has no place: a class token, a register, an object query, a word.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
 
-from regard.core.grid import Grid
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor, nn
 
-Shape = tuple[int, ...]
-
-# Class, distillation and register tokens: more than this is not a prefix but another layout.
-_MOST_PREFIX_TOKENS = 8
-_FEWEST_CELLS = 4
-
-
-def _image_size(shapes: Sequence[Shape | None]) -> tuple[int, int] | None:
-    """Return height and width of the model's input, if that was an image or a feature map."""
-    outermost = shapes[0] if shapes else None
-    return (outermost[2], outermost[3]) if outermost and len(outermost) == 4 else None
-
-
-def _with_cell(rows: int, cols: int, prefix: int, image: tuple[int, int] | None) -> Grid:
-    cell = (image[0] / rows, image[1] / cols) if image else None
-    return Grid(rows, cols, prefix, cell)
-
-
-def _maps(shape: Shape | None, tokens: int) -> set[tuple[int, int]]:
-    """Return how a module's input may be a map of so many cells, channels first or last."""
-    if shape is None or len(shape) != 4:
-        return set()
-    return {(h, w) for h, w in (shape[2:], shape[1:3]) if h * w == tokens}
-
-
-def _patches(height: int, width: int) -> set[tuple[int, int]]:
-    """Return every (rows, cols) that square patches of an image give without a remainder."""
-    whole = (p for p in range(1, min(height, width) + 1) if height % p == width % p == 0)
-    return {(height // p, width // p) for p in whole}
+from regard.capture.lattice import fit_lattice
+from regard.capture.modules import ModuleStack, Running
+from regard.capture.replay import (
+    Moved,
+    Replay,
+    SiteCall,
+    axes_of_map,
+    movements,
+    replay_of,
+    replay_of_map,
+)
+from regard.capture.sighting import Sighting
+from regard.capture.structured_light import (
+    PERIODS,
+    PHASES,
+    Pattern,
+    agrees,
+    opposite_halves,
+    patterns,
+    read,
+)
+from regard.core.grid import NO_PLACE, Grid
+from regard.core.record import AttentionRecord, Grids, nowhere
 
 
-def _fitting(tokens: int, maps: Collection[tuple[int, int]]) -> set[tuple[int, int, int]]:
-    """Return (rows, cols, prefix) for each of the maps that so many tokens may be."""
-    found: set[tuple[int, int, int]] = set()
-    for rows, cols in maps:
-        cells = rows * cols
-        if cells >= _FEWEST_CELLS and 0 <= tokens - cells <= min(_MOST_PREFIX_TOKENS, cells // 2):
-            found.add((rows, cols, tokens - cells))
+@dataclass(frozen=True)
+class Seen:
+    """What a replay shows of one call of a site: its record, and the modules around it."""
+
+    record: AttentionRecord
+    running: tuple[Running, ...]
+
+
+Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
+"""Captures a module while something runs. The grids of the records are what counting suggests."""
+
+Located = dict[SiteCall, Grids]
+
+_KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Located]] = WeakKeyDictionary()
+
+
+class Locator:
+    """Places the tokens of a model's sites, once for each model and size of input."""
+
+    def __init__(self, modules: ModuleStack, look: Look) -> None:
+        self.modules = modules
+        self.look = look
+
+    def __call__(self, sighting: Sighting, expected: Grids) -> Grids:
+        """Return where the queries and keys of a sighting lie."""
+        outermost = self.modules.outermost.get(sighting.running[0].name)
+        replay = None if outermost is None else replay_of(outermost, self.modules.model)
+        if replay is None:
+            return nowhere()
+        known = _KNOWN.setdefault(self.modules.model, {})
+        key = (replay.name, *(tuple(getattr(leaf, "shape", ())) for leaf in replay.leaves))
+        if key not in known:
+            known[key] = locate(replay, self.look)
+        return known[key].get((sighting.site, sighting.call), nowhere())
+
+
+def locate(replay: Replay, look: Look) -> Located:
+    """Return where the tokens of every site lie.
+
+    What their number suggests is put to a short test first: four images for a model whose tokens
+    lie as one would expect, where finding them takes 32.
+
+    Args:
+        replay: the model's call for one image.
+        look: captures a module while something runs.
+
+    """
+    sites = {
+        (replay.full_name(seen.record.site), seen.record.call): seen
+        for seen in look(replay.module, replay.run)
+        if seen.record.kind != "gate"
+    }
+    found = _confirmed(replay, look, sites)
+    rest = {call: seen for call, seen in sites.items() if call not in found}
+    missing = {call: _nearest_map(seen.running, replay) for call, seen in rest.items()}
+    for inner in _inner_replays(replay, {n for n in missing.values() if n is not None}):
+        grids = _measured(inner, replay, look)
+        found |= {call: g for call, g in grids.items() if missing.get(call) == inner.name}
+    if any(found.get(call, nowhere()) == nowhere() for call in rest):
+        whole = _measured(replay, replay, look)
+        found |= {call: g for call, g in whole.items() if found.get(call, nowhere()) == nowhere()}
     return found
 
 
-def locate_tokens(
-    tokens: int, shapes: Sequence[Shape | None], maps: Collection[tuple[int, int]] = ()
-) -> Grid | None:
-    """Place `tokens` tokens on the model's input, or return None where more than one way fits.
+def _records(
+    replay: Replay, outer: Replay, light: list[Pattern], look: Look
+) -> dict[SiteCall, dict[str, Moved]]:
+    """Put patterns on a module's input; return what moved, by the sites' names in the model."""
 
-    The nearest module whose input is a map of just so many cells decides. Otherwise it is a map
-    that the model has made, after a few prefix tokens; or, if none fits, square patches of the
-    model's input, for models that cut these without a convolution.
+    def records(change: Tensor | None) -> list[AttentionRecord]:
+        return [seen.record for seen in look(replay.module, lambda: replay.run(change))]
 
-    Args:
-        tokens: how many there are.
-        shapes: the input shapes of the modules that were running, outermost first.
-        maps: (rows, cols) of the maps that the model's modules put out.
+    moved = movements(replay, light, records)
+    return {
+        (outer.full_name(replay.full_name(site)), call): sides
+        for (site, call), sides in moved.items()
+    }
 
-    """
-    image = _image_size(shapes)
-    for shape in reversed(shapes):
-        found = _maps(shape, tokens)
-        if len(found) == 1:
-            return _with_cell(*found.pop(), 0, image)
-        if found:
+
+def _confirmed(replay: Replay, look: Look, sites: Mapping[SiteCall, Seen]) -> Located:
+    """Return what counting suggests for the sites where the tokens' movement agrees with it."""
+    counted = {call: (s.record.query_grid, s.record.key_grid) for call, s in sites.items()}
+    if not any(None not in grids for grids in counted.values()) or len(replay.axes) != 2:
+        return {}
+    moved = _records(replay, replay, opposite_halves(replay.axes), look)
+    return {
+        call: grids
+        for call, grids in counted.items()
+        if all(
+            grid is not None and side in moved.get(call, {}) and _moves_as(moved[call][side], grid)
+            for side, grid in zip(("query", "key"), grids, strict=True)
+        )
+    }
+
+
+def _moves_as(moved: Moved, grid: Grid) -> bool:
+    movement = moved.sum(-2).flatten(1).unflatten(0, (2, 2)).numpy()
+    cells = grid.table.flatten()
+    where = cells != NO_PLACE
+    rows, cols = np.divmod(cells[where], grid.cols)
+    position = np.stack([(rows + 0.5) / grid.rows, (cols + 0.5) / grid.cols])
+    return movement.shape[-1] == len(cells) and agrees(movement[..., where], position)
+
+
+def _measured(replay: Replay, outer: Replay, look: Look) -> Located:
+    """Put all patterns on one module's input, and place the tokens of all sites in it."""
+    moved = _records(replay, outer, patterns(replay.axes), look)
+    shape = (len(replay.axes), len(PERIODS), PHASES)
+
+    def placed(sides: Mapping[str, Moved], side: str) -> Grid | None:
+        if side not in sides:
             return None
-    if image is None:
-        return None
-    layouts = _fitting(tokens, maps) or _fitting(tokens, _patches(*image))
-    return _with_cell(*layouts.pop(), image) if len(layouts) == 1 else None
+        movement = sides[side].sum(-2).unflatten(0, shape).numpy()
+        return place(movement, replay.size, outer.size)
+
+    return {call: (placed(sides, "query"), placed(sides, "key")) for call, sides in moved.items()}
 
 
-def locate_map(
-    value: Shape, shapes: Sequence[Shape | None], maps: Collection[tuple[int, int]] = ()
+def place(
+    movement: Float[np.ndarray, "axis period quarter group token"],
+    lit: tuple[int, ...],
+    image: tuple[int, ...],
 ) -> Grid | None:
-    """Place the cells of the features that a gate weighs.
+    """Return where tokens lie, from how they moved; None if they fill no lattice.
 
     Args:
-        value: (batch, …, height, width), or (batch, token, channel).
-        shapes: the input shapes of the modules that were running, outermost first.
-        maps: (rows, cols) of the maps that the model's modules put out.
+        movement: power of each token's change under each pattern.
+        lit: length of the input that the patterns were put on, along their axes.
+        image: length of the model's input along those axes, in pixels.
 
     """
-    if len(value) >= 4:
-        rows, cols = value[-2:]
-        return _with_cell(rows, cols, 0, _image_size(shapes)) if rows * cols > 1 else None
-    return locate_tokens(value[1], shapes, maps) if len(value) == 3 else None
+    reading = read(movement, lit)
+    follows = reading.follows
+    lattice = fit_lattice(reading.position[:, follows])
+    if lattice is None:
+        return None
+    table = np.full(follows.shape, NO_PLACE, dtype=np.int64)
+    table[follows] = np.where(lattice.sure, lattice.cells, NO_PLACE)
+    *frames, rows, cols = lattice.shape
+    return Grid(
+        rows,
+        cols,
+        prefix=int(follows.any(0).argmax()),
+        cell=(image[-2] / rows, image[-1] / cols),
+        frames=frames[0] if frames else 1,
+        places=table,
+    ).simplified()
+
+
+def _nearest_map(running: tuple[Running, ...], replay: Replay) -> str | None:
+    """Return the innermost module around a site that is given a map of the image."""
+    for module in reversed(running[1:]):
+        shape = module.input_shape
+        if shape is not None and axes_of_map(shape, replay.size) is not None:
+            return module.name
+    return None
+
+
+def _inner_replays(outer: Replay, names: set[str]) -> list[Replay]:
+    """Run the model once, and keep what the named modules are given."""
+    kept: dict[str, Replay | None] = {}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+            if name not in kept:
+                kept[name] = replay_of_map(name, module, args, kwargs, outer.size)
+
+        return hook
+
+    modules = dict(outer.module.named_modules())
+    hooks = [
+        modules[name].register_forward_pre_hook(keep(name), with_kwargs=True) for name in names
+    ]
+    try:
+        outer.run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return [replay for replay in kept.values() if replay is not None]

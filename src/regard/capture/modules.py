@@ -26,6 +26,16 @@ class Running:
     input_shape: tuple[int, ...] | None
 
 
+@dataclass(frozen=True)
+class OutermostCall:
+    """A call of a module of the model that came from the user."""
+
+    name: str
+    module: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
 def _first_shape(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
     for value in (*args, *kwargs.values()):
         if isinstance(value, Tensor) and value.is_floating_point():
@@ -40,6 +50,7 @@ class ModuleStack:
         model: the outermost of them.
         names: of all modules.
         ever_ran: True once any of them was called.
+        outermost: the first call of each module that was called from outside the model.
         maps: (rows, cols) of every map that one of them put out.
 
     """
@@ -48,6 +59,7 @@ class ModuleStack:
         self.model = model
         self.names = {name or type(model).__name__ for name, _ in model.named_modules()}
         self.ever_ran = False
+        self.outermost: dict[str, OutermostCall] = {}
         self.maps: set[tuple[int, int]] = set()
         self._running: list[Running] = []
 
@@ -82,6 +94,8 @@ class ModuleStack:
         self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> None:
         self.ever_ran = True
+        if not self._running:
+            self.outermost.setdefault(name, OutermostCall(name, module, args, kwargs))
         with torch._C.DisableTorchFunction():  # our own questions need not be intercepted
             shape = _first_shape(args, kwargs)
         self._running.append(Running(name, module, shape))

@@ -1,5 +1,7 @@
 """What capture knows while the model runs, and where it writes down what it sees."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -59,6 +61,7 @@ class Observer:
         keep: whether a site's tensors are kept, or only what its operator needs.
         seen: what was seen, by site, in order.
         passed_over: sites that attention was seen at and `sites` does not match.
+        away: True while nothing is taken notice of.
 
     """
 
@@ -70,6 +73,16 @@ class Observer:
     seen: dict[str, list[Sighting]] = field(default_factory=dict)
     passed_over: dict[str, None] = field(default_factory=dict)
     constants: frozenset[int] = frozenset()
+    away: bool = False
+
+    @contextmanager
+    def looking_away(self) -> Iterator[None]:
+        """Take no notice of what runs inside the block."""
+        before, self.away = self.away, True
+        try:
+            yield
+        finally:
+            self.away = before
 
     def is_constant(self, value: Any) -> bool:
         """Return True for numbers, single-element tensors, parameters and buffers."""

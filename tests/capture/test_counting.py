@@ -2,7 +2,7 @@
 
 import pytest
 
-from regard.capture.locate import locate_map, locate_tokens
+from regard.capture.counting import locate_map, locate_tokens
 from regard.core.grid import Grid
 
 

@@ -1,0 +1,127 @@
+"""From measured positions to a lattice: its rows and columns, and which token is which cell."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from jaxtyping import Float, Int
+from scipy.optimize import linear_sum_assignment
+
+# Nearer than this to the middle of a cell, a token belongs to no other.
+_NEAR = 0.5
+# Of all tokens, this share must be that near, or there is no lattice.
+_ENOUGH = 0.9
+# Where so few cells are left, a token next to one of them is placed by elimination.
+_ALMOST_ALL = 0.97
+# Cost matrices of the assignment are at most this long: 4096² of float64 are 134 MB.
+_LARGEST_ASSIGNMENT = 4096
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """A lattice that tokens were found to lie on.
+
+    Attributes:
+        shape: cells along each axis.
+        cells: the cell of each token, row-major.
+        distance: of each token from the middle of its cell, in cells, along the worst axis.
+
+    """
+
+    shape: tuple[int, ...]
+    cells: Int[np.ndarray, " token"]
+    distance: Float[np.ndarray, " token"]
+
+    @property
+    def confidence(self) -> float:
+        """Share of the tokens that are nearer to their own cell than to any other."""
+        return float((self.distance < _NEAR).mean())
+
+    @property
+    def sure(self) -> np.ndarray:
+        """True for each token that can be in no other cell."""
+        return self.distance < (1.0 if self.confidence >= _ALMOST_ALL else _NEAR)
+
+
+def fit_lattice(position: Float[np.ndarray, "axis token"]) -> Lattice | None:
+    """Find the lattice that tokens fill, one a cell, or return None if they fill none.
+
+    Args:
+        position: of each token, in 0 … 1 along each axis.
+
+    """
+    axes, tokens = position.shape
+    shapes = [shape for shape in _factorisations(tokens, axes) if min(shape) > 1]
+    if not shapes:
+        return None
+    shape = min(shapes, key=lambda shape: _misfit(position, shape))
+    lattice = assign(_aligned(position, shape), shape)
+    return lattice if lattice.confidence >= _ENOUGH else None
+
+
+def assign(position: Float[np.ndarray, "axis token"], shape: tuple[int, ...]) -> Lattice:
+    """Give every token a cell of its own, as near as possible to where it was measured.
+
+    Args:
+        position: of each token, in 0 … 1 along each axis.
+        shape: cells along each axis, at least as many as tokens in all.
+
+    """
+    size = np.array(shape)[:, None]
+    scaled = position * size - 0.5
+    nearest = np.clip(np.round(scaled), 0, size - 1).astype(np.int64)
+    cells = np.ravel_multi_index(tuple(nearest), shape)
+    _, owner, count = np.unique(cells, return_inverse=True, return_counts=True)
+    crowded = np.flatnonzero(count[owner] > 1)
+    if len(crowded) > _LARGEST_ASSIGNMENT:
+        distance = np.abs(scaled - nearest).max(0)
+        distance[crowded] = np.inf
+        return Lattice(shape, cells, distance)
+    if len(crowded):
+        free = np.setdiff1d(np.arange(prod(shape)), np.delete(cells, crowded))
+        there = np.stack(np.unravel_index(free, shape))
+        cost = ((scaled[:, crowded, None] - there[:, None, :]) ** 2).sum(0)
+        token, cell = linear_sum_assignment(cost)
+        cells[crowded[token]] = free[cell]
+    placed = np.stack(np.unravel_index(cells, shape))
+    return Lattice(shape, cells, np.abs(scaled - placed).max(0))
+
+
+def _factorisations(tokens: int, axes: int) -> Iterator[tuple[int, ...]]:
+    """Yield every way to write a number of tokens as a product of so many sides."""
+    if axes == 1:
+        yield (tokens,)
+        return
+    for first in range(1, tokens + 1):
+        if tokens % first == 0:
+            for rest in _factorisations(tokens // first, axes - 1):
+                yield (first, *rest)
+
+
+def _misfit(position: np.ndarray, shape: tuple[int, ...]) -> float:
+    """Return how far tokens are from filling rows, and columns, of equal number; mean square."""
+    error = _aligned(position, shape)
+    error.sort(axis=1)
+    error -= [_middles(position.shape[1], side) for side in shape]
+    return float((error**2).mean())
+
+
+def _aligned(position: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Shift and stretch positions so that they stand at the middles of a lattice's cells.
+
+    Strided and padded convolutions below a site shift its cells by up to half of one, and the
+    border of the input draws the outermost inwards. Along each axis the tokens, in the order of
+    their positions, should stand at the middles of the cells, as many in each; the line that
+    brings them there best is applied.
+    """
+    lines = []
+    for along, side in zip(position, shape, strict=True):
+        slope, offset = np.polyfit(np.sort(along), _middles(len(along), side), 1)
+        lines.append(slope * along + offset)
+    return np.stack(lines)
+
+
+def _middles(tokens: int, side: int) -> np.ndarray:
+    """Return the middles of `side` cells in 0 … 1, each as often as tokens fall to it."""
+    return (np.arange(tokens) // (tokens // side) + 0.5) / side

@@ -1,0 +1,216 @@
+"""Run a module again as the model ran it, with a pattern on its input, and see what moves."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from regard.capture.modules import OutermostCall
+from regard.capture.structured_light import Pattern
+from regard.core.modes import evaluating
+from regard.core.record import AttentionRecord
+from regard.core.seeding import generator, seeded
+
+Axes = tuple[int, ...]
+"""Of an input: (row, col), or (frame, row, col)."""
+
+SiteCall = tuple[str, int]
+"""A site, and which of its calls."""
+
+Moved = Float64[Tensor, "pattern batch head token"]
+"""Power of each token's change under each pattern."""
+
+# Of the input's standard deviation: small, so that the answer is in proportion, and far above
+# what rounding to float32 adds.
+_STRENGTH = 0.1
+
+_COLOURS = (1, 3, 4)
+
+
+@dataclass(frozen=True)
+class Replay:
+    """One call of a module for one image, to be repeated.
+
+    Attributes:
+        name: of the module in the model; empty for the model itself.
+        module: the module.
+        leaves: its arguments, flattened.
+        structure: to put them together again.
+        lit: which of the leaves the pattern is put on.
+        axes: of that leaf that run along the input's rows and columns (frames first).
+
+    """
+
+    name: str
+    module: nn.Module
+    leaves: list[Any]
+    structure: Any = field(repr=False)
+    lit: int
+    axes: Axes
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Length of the input along `axes`."""
+        return tuple(self.leaves[self.lit].shape[axis] for axis in self.axes)
+
+    def run(self, change: Tensor | None = None) -> None:
+        """Call the module with `change` added to its input, always with the same randomness."""
+        leaves = list(self.leaves)
+        if change is not None:
+            leaves[self.lit] = leaves[self.lit] + change
+        args, kwargs = pytree.tree_unflatten(leaves, self.structure)
+        with torch.no_grad(), evaluating(self.module), seeded(0):
+            self.module(*args, **kwargs)
+
+    def noise(self) -> Tensor:
+        """Return the noise that patterns modulate, the same on every call."""
+        lit = self.leaves[self.lit]
+        noise = torch.randn(lit.shape, generator=generator(0)).to(lit)
+        deviation = lit.float().std().nan_to_num()
+        return noise * (_STRENGTH * torch.where(deviation > 0, deviation, 1.0)).to(lit)
+
+    def full_name(self, site: str) -> str:
+        """Return a site's name in the model, from its name in this module."""
+        if not self.name:
+            return site
+        return self.name if site == type(self.module).__name__ else f"{self.name}.{site}"
+
+
+def replay_of(call: OutermostCall, model: nn.Module) -> Replay | None:
+    """Prepare the user's call for one image; None if it was given no image.
+
+    The first tensor of four or five axes is the image or video; without one, the first of three
+    is a spectrogram (batch, row, col).
+    """
+    leaves, structure = pytree.tree_flatten((call.args, call.kwargs))
+    lit = _first_lit(leaves)
+    if lit is None:
+        return None
+    images = leaves[lit].shape[0]
+    leaves = [_first_of(leaf, images) for leaf in leaves]
+    axes = _axes_of_image(leaves[lit].shape)
+    name = "" if call.module is model else call.name
+    return None if axes is None else Replay(name, call.module, leaves, structure, lit, axes)
+
+
+def replay_of_map(
+    name: str,
+    module: nn.Module,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    image: tuple[int, ...],
+) -> Replay | None:
+    """Prepare the call of an inner module whose first tensor is a map of the image."""
+    leaves, structure = pytree.tree_flatten((tuple(args), dict(kwargs)))
+    leaves = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+    for lit, leaf in enumerate(leaves):
+        if isinstance(leaf, Tensor) and leaf.is_floating_point():
+            axes = axes_of_map(tuple(leaf.shape), image)
+            return None if axes is None else Replay(name, module, leaves, structure, lit, axes)
+    return None
+
+
+def _first_lit(leaves: Sequence[Any]) -> int | None:
+    for dims in ((4, 5), (3,)):
+        for index, leaf in enumerate(leaves):
+            if isinstance(leaf, Tensor) and leaf.is_floating_point() and leaf.dim() in dims:
+                return index
+    return None
+
+
+def _first_of(leaf: Any, images: int) -> Any:
+    """Return what belongs to the first image, not shared with the user."""
+    if not isinstance(leaf, Tensor):
+        return leaf
+    one = leaf[:1] if leaf.dim() and leaf.shape[0] == images else leaf
+    return one.detach().clone()
+
+
+def _axes_of_image(shape: Sequence[int]) -> Axes | None:
+    if len(shape) == 3:
+        return (1, 2)
+    if len(shape) == 4:
+        channels_last = shape[3] in _COLOURS and shape[1] not in _COLOURS
+        return (1, 2) if channels_last else (2, 3)
+    if shape[2] in _COLOURS:
+        return (1, 3, 4)
+    return (2, 3, 4) if shape[1] in _COLOURS else None
+
+
+def axes_of_map(shape: tuple[int, ...], image: tuple[int, ...]) -> Axes | None:
+    """Return which axes of a module's input are rows and columns of the image, if any are.
+
+    They have the image's proportions, are no longer than it, and belong to one image.
+
+    Args:
+        shape: of the input, channels first or last.
+        image: height and width.
+
+    """
+    if len(shape) != 4 or shape[0] != 1 or len(image) != 2:
+        return None
+    for axes in ((2, 3), (1, 2)):
+        rows, cols = (shape[axis] for axis in axes)
+        fits = abs(rows * image[1] / image[0] - cols) < 1 and rows <= image[0]
+        if fits and min(rows, cols) > 1:
+            return axes
+    return None
+
+
+def movements(
+    replay: Replay,
+    light: Sequence[Pattern],
+    look: Callable[[Tensor | None], Iterable[AttentionRecord]],
+) -> dict[SiteCall, dict[str, Moved]]:
+    """Measure how strongly every token's query and key move under each pattern.
+
+    The change that all tokens of a site have in common says nothing of their places and is taken
+    out. Where the model multiplies weights with values and no key is known, the value stands for
+    the key.
+
+    Args:
+        replay: what to run.
+        light: the patterns.
+        look: runs the replay with a change of its input and returns what was captured.
+
+    Returns:
+        Site and call → side (`query`, `key`) → power of the change.
+
+    """
+    still = {_call_of(record): _sides(record) for record in look(None)}
+    noise = replay.noise()
+    power: dict[SiteCall, dict[str, list[Tensor]]] = {call: {} for call in still}
+    for pattern in light:
+        for record in look(pattern.light(noise)):
+            call = _call_of(record)
+            for side, tensor in _sides(record).items():
+                before = still.get(call, {}).get(side)
+                if before is not None and before.shape == tensor.shape:
+                    power[call].setdefault(side, []).append(_power(tensor - before))
+    return {
+        call: {side: torch.stack(seen) for side, seen in sides.items() if len(seen) == len(light)}
+        for call, sides in power.items()
+    }
+
+
+def _call_of(record: AttentionRecord) -> SiteCall:
+    return record.site, record.call
+
+
+def _sides(record: AttentionRecord) -> dict[str, Tensor]:
+    if record.kind == "gate":
+        return {}
+    tensors = record.tensors
+    key = tensors.value if tensors.key is None else tensors.key
+    sides = {"query": tensors.query, "key": key}
+    return {side: t.detach().float() for side, t in sides.items() if t is not None}
+
+
+def _power(change: Tensor) -> Tensor:
+    """Return (batch, head, token): the square of the change, less what all tokens share."""
+    own = change - change.mean((0, 2), keepdim=True)
+    return own.square().sum(-1).double().cpu()
