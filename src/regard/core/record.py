@@ -1,6 +1,8 @@
 """What capture keeps of one attention site for one forward pass."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
@@ -8,9 +10,17 @@ from torch import Tensor
 from regard.core.errors import InputError
 from regard.core.grid import Grid
 from regard.core.operator import AttentionOperator, Query, ScoredOperator, select_queries
+from regard.core.window_operator import WindowOperator
 
 SiteKind = Literal["softmax", "linear", "sampled", "gate"]
 Provenance = Literal["exact", "recomputed", "approximate"]
+Grids = tuple[Grid | None, Grid | None]
+"""Where a site's queries lie, and its keys; None for a side whose tokens have no places."""
+
+
+def nowhere() -> Grids:
+    """Return no places, for the queries and for the keys."""
+    return None, None
 
 
 @dataclass(frozen=True)
@@ -24,10 +34,13 @@ class SiteTensors:
         value: what is weighted. Softmax: (batch, heads, key, d). Gate: the features before.
         scores: what went into the softmax or the gate's σ, where it was seen.
         weights: the weights themselves, where the model formed them; None under fused kernels.
+            Sampled: one a sample, (batch, heads, query, sample).
         output: the weighted features. Softmax: (batch, heads, query, d). Gate: the features after.
         mask: added to the scores, or True where a key may be seen, broadcastable to the scores.
         scale: what the products of query and key were multiplied with.
         causal: True if query i sees only keys 0 … i, beside what `mask` says.
+        locations: sampled: where the samples are that `weights` weighs, (batch, heads, query,
+            sample, 2), as (row, col) in fractions of the map's height and width.
 
     """
 
@@ -40,6 +53,7 @@ class SiteTensors:
     mask: Tensor | None = None
     scale: float = 1.0
     causal: bool = False
+    locations: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -53,8 +67,9 @@ class AttentionRecord:
         provenance: `exact` (the weights are the tensor the model used), `recomputed` (from the
             same q and k) or `approximate`.
         call: 0 for the first call of this site in the captured block, 1 for the second, …
-        query_grid: where the queries lie; None if they could not be placed.
-        key_grid: where the keys lie; None if they could not be placed.
+        grids: finds where the queries and the keys lie, when asked for the first time.
+        images: how many the model was given; None if that is not known. An operator with a larger
+            batch has windows or frames folded into it.
         operator: the attention as (batch, heads, query, key); None for gates, which weigh
             features in place and mix no positions.
 
@@ -65,8 +80,8 @@ class AttentionRecord:
     tensors: SiteTensors
     provenance: Provenance
     call: int = 0
-    query_grid: Grid | None = None
-    key_grid: Grid | None = None
+    grids: Callable[[], Grids] = field(default=nowhere, repr=False, compare=False)
+    images: int | None = None
     _operator: AttentionOperator | None = field(default=None, repr=False)
 
     @property
@@ -78,6 +93,42 @@ class AttentionRecord:
                 "its weights are record.gate"
             )
         return self._operator
+
+    @property
+    def whole_operator(self) -> AttentionOperator:
+        """The attention over the whole image, also where it runs within windows.
+
+        (images, heads, query cell, key cell) for windows that are folded into the batch; `operator`
+        itself where nothing is.
+
+        Raises:
+            InputError: windows or frames are folded into the batch, and could not be placed.
+
+        """
+        operator = self.operator
+        if self.images == operator.shape[0]:
+            return operator
+        if self.query_grid is None or self.key_grid is None:
+            raise InputError(
+                f"site {self.site!r} has a batch of {operator.shape[0]} for {self.images} images, "
+                "and its tokens could not be placed; its operator is that of each part by itself"
+            )
+        folded = self.query_grid.groups > 1
+        return WindowOperator(operator, self.query_grid, self.key_grid) if folded else operator
+
+    @cached_property
+    def _found(self) -> Grids:
+        return self.grids()
+
+    @property
+    def query_grid(self) -> Grid | None:
+        """Where the queries lie on the input; None if they have no places."""
+        return self._found[0]
+
+    @property
+    def key_grid(self) -> Grid | None:
+        """Where the keys lie on the input; None if they have no places."""
+        return self._found[1]
 
     @property
     def grid(self) -> Grid | None:

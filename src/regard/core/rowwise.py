@@ -72,7 +72,7 @@ class RowwiseOperator(ABC):
         Rows are normalised first. NaN for a row that is no distribution: of zeros, or with a
         negative weight (linear attention may have those).
         """
-        return torch.cat([_entropy(rows) for _, rows in self._blocks()], -1)
+        return torch.cat([_entropy(rows) for _, rows in self.row_blocks()], -1)
 
     def mean_distance(
         self, query_grid: Grid, key_grid: Grid, *, unit: str = "pixels"
@@ -96,10 +96,11 @@ class RowwiseOperator(ABC):
         if unit not in ("pixels", "cells"):
             raise unknown_name("unit", unit, ("pixels", "cells"))
         distances = CellDistances.between(query_grid, key_grid, self.shape, unit, self.device)
-        means = [distances.mean(rows, block) for block, rows in self._blocks()]
+        means = [distances.mean(rows, block) for block, rows in self.row_blocks()]
         return torch.cat(means, -1)
 
-    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+    def row_blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield all rows in order, as many at a time as a block holds: (which, rows)."""
         batch, heads, queries, keys = self.shape
         step = max(1, block_elements(self.device) // (batch * heads * keys))
         for start in range(0, queries, step):

@@ -81,7 +81,7 @@ class SoftmaxOperator(RowwiseOperator):
     ) -> Float[Tensor, "batch head query d"]:
         """Return A @ values, fused."""
         if self.mask is not None and self.causal:  # which the fused function does not take
-            blocks = [rows @ values.to(rows.dtype) for _, rows in self._blocks()]
+            blocks = [rows @ values.to(rows.dtype) for _, rows in self.row_blocks()]
             return torch.cat(blocks, 2)
         q, k = at_least_single(self.query), at_least_single(self.key)
         mask = self.mask

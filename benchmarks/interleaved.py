@@ -1,0 +1,34 @@
+"""Times of several ways to do the same, taken in turns."""
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+
+def interleaved(
+    ways: dict[str, Callable[[], Any]], rounds: int
+) -> tuple[dict[str, list[float]], dict[str, Any]]:
+    """Return the seconds that each way took in each round, and what it returned last.
+
+    Several rounds come after one to warm up.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    results: dict[str, Any] = {}
+    for _ in range(rounds + (rounds > 1)):
+        for name, run in ways.items():
+            results.pop(name, None)
+            start = time.perf_counter()
+            results[name] = run()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: taken[-rounds:] for name, taken in seconds.items()}, results
+
+
+def ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
+    """Return the median of the rounds' ratios, and the extremes."""
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return {
+        "median": round(statistics.median(ratios), 4),
+        "min": round(min(ratios), 4),
+        "max": round(max(ratios), 4),
+    }
