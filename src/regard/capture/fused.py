@@ -1,5 +1,6 @@
 """Attention by the fused kernel, which forms no weights: they are recomputed when asked for."""
 
+from dataclasses import replace
 from math import sqrt
 
 from torch import Tensor
@@ -18,8 +19,9 @@ def fused(observer: Observer, call: Call) -> None:
     value, mask = call.argument(2, "value"), call.argument(3, "attn_mask")
     scale = call.argument(6, "scale")
     grouped = call.argument(7, "enable_gqa", default=False)
-    fold = Folded(observer.heads_hint() if query.dim() == 3 else 1)
-    shared = Folded(fold.heads, query.shape[-3] // key.shape[-3]) if grouped else fold
+    hint = observer.heads_hint()
+    fold = Folded(hint if query.dim() == 3 else 1, heads_axis(query, hint))
+    shared = replace(fold, repeat=query.shape[-3] // key.shape[-3]) if grouped else fold
     hold = observer.keeper.hold
     dropped = call.argument(4, "dropout_p", default=0.0) > 0
     observer.add(
@@ -42,6 +44,16 @@ def fused(observer: Observer, call: Call) -> None:
             causal=bool(call.argument(5, "is_causal", default=False)),
         )
     )
+
+
+def heads_axis(query: Tensor, heads: int) -> int:
+    """Return which of several batch axes is the heads, counted from the end.
+
+    (batch, heads, window, query, d) is as usual as (batch, window, heads, query, d): the number of
+    heads that the module names decides, and where that fits several axes, the last.
+    """
+    fitting = [axis for axis in range(-3, -query.dim(), -1) if query.shape[axis] == heads]
+    return fitting[0] if fitting else -3
 
 
 def _mask_layout(mask: Tensor, query: Tensor, fold: Folded) -> Folded | None:

@@ -53,7 +53,7 @@ def fit_lattice(position: Float[np.ndarray, "axis token"]) -> Lattice | None:
     """
     axes, tokens = position.shape
     shapes = [shape for shape in _factorisations(tokens, axes) if min(shape) > 1]
-    if not shapes:
+    if not shapes or np.ptp(position, axis=1).min() < 1 / tokens:
         return None
     shape = min(shapes, key=lambda shape: _misfit(position, shape))
     lattice = assign(_aligned(position, shape), shape)

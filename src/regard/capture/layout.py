@@ -16,15 +16,19 @@ class Folded:
 
     Attributes:
         heads: how many heads were folded into a single batch axis.
+        axis: of several batch axes, the one that is the heads, counted from the end; others may
+            be windows or frames.
         repeat: how often each head is repeated, for keys and values that queries share.
 
     """
 
     heads: int = 1
+    axis: int = -3
     repeat: int = 1
 
     def __call__(self, tensor: Tensor) -> Tensor:
         """Return the tensor in that layout; itself where it has it already."""
+        tensor = tensor if self.axis == -3 else tensor.movedim(self.axis, -3)
         folded = fold_batch(tensor, self.heads)
         return folded if self.repeat == 1 else folded.repeat_interleave(self.repeat, 1)
 

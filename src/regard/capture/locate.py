@@ -9,7 +9,7 @@ where there is no such module.
 A token that follows no pattern has no place: a class token, a register, an object query, a word.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -55,6 +55,12 @@ Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
 """Captures a module while something runs. The grids of the records are what counting suggests."""
 
 Located = dict[SiteCall, Grids]
+Movement = Float[np.ndarray, "axis period quarter group token"]
+
+# Of the noise, at most.
+_DRAWS = 4
+# Tokens, without which no lattice can be told.
+_FEWEST = 4
 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Located]] = WeakKeyDictionary()
 
@@ -97,28 +103,25 @@ def locate(replay: Replay, look: Look) -> Located:
     }
     found = _confirmed(replay, look, sites)
     rest = {call: seen for call, seen in sites.items() if call not in found}
-    missing = {call: _nearest_map(seen.running, replay) for call, seen in rest.items()}
-    for inner in _inner_replays(replay, {n for n in missing.values() if n is not None}):
-        grids = _measured(inner, replay, look)
-        found |= {call: g for call, g in grids.items() if missing.get(call) == inner.name}
-    if any(found.get(call, nowhere()) == nowhere() for call in rest):
-        whole = _measured(replay, replay, look)
-        found |= {call: g for call, g in whole.items() if found.get(call, nowhere()) == nowhere()}
-    return found
+    nearest = {call: _nearest_map(seen.running, replay) for call, seen in rest.items()}
+    for inner in _inner_replays(replay, {name for name in nearest.values() if name is not None}):
+        around = [call for call in rest if nearest[call] == inner.name]
+        found |= _measured(inner, replay, look, around)
+    rest = {call: seen for call, seen in rest.items() if found.get(call, nowhere()) == nowhere()}
+    return found | _measured(replay, replay, look, rest)
 
 
-def _records(
-    replay: Replay, outer: Replay, light: list[Pattern], look: Look
+def _moved(
+    replay: Replay, outer: Replay, light: list[Pattern], look: Look, draw: int = 0
 ) -> dict[SiteCall, dict[str, Moved]]:
     """Put patterns on a module's input; return what moved, by the sites' names in the model."""
 
     def records(change: Tensor | None) -> list[AttentionRecord]:
         return [seen.record for seen in look(replay.module, lambda: replay.run(change))]
 
-    moved = movements(replay, light, records)
     return {
         (outer.full_name(replay.full_name(site)), call): sides
-        for (site, call), sides in moved.items()
+        for (site, call), sides in movements(replay, light, records, draw).items()
     }
 
 
@@ -127,7 +130,7 @@ def _confirmed(replay: Replay, look: Look, sites: Mapping[SiteCall, Seen]) -> Lo
     counted = {call: (s.record.query_grid, s.record.key_grid) for call, s in sites.items()}
     if not any(None not in grids for grids in counted.values()) or len(replay.axes) != 2:
         return {}
-    moved = _records(replay, replay, opposite_halves(replay.axes), look)
+    moved = _moved(replay, replay, opposite_halves(replay.axes), look)
     return {
         call: grids
         for call, grids in counted.items()
@@ -147,25 +150,50 @@ def _moves_as(moved: Moved, grid: Grid) -> bool:
     return movement.shape[-1] == len(cells) and agrees(movement[..., where], position)
 
 
-def _measured(replay: Replay, outer: Replay, look: Look) -> Located:
-    """Put all patterns on one module's input, and place the tokens of all sites in it."""
-    moved = _records(replay, outer, patterns(replay.axes), look)
+def _measured(replay: Replay, outer: Replay, look: Look, sites: Collection[SiteCall]) -> Located:
+    """Put all patterns on one module's input, and place the tokens of some sites in it.
+
+    One draw of noise is enough for most. Where much was mixed below a site, its tokens are lit by
+    more draws, which average out what other tokens add.
+    """
+    found: Located = {}
+    total: dict[SiteCall, dict[str, Moved]] = {}
+    for draw in range(_DRAWS):
+        open_sites = [call for call in sites if None in found.get(call, nowhere())]
+        if not open_sites:
+            break
+        moved = _moved(replay, outer, patterns(replay.axes), look, draw)
+        for call in open_sites:
+            sides, before = moved.get(call, {}), total.get(call, {})
+            total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
+            grids = [_placed(total[call].get(side), replay, outer) for side in ("query", "key")]
+            found[call] = grids[0], grids[1]
+        if not any(_may_yet_be_placed(total[call], found[call], replay) for call in open_sites):
+            break
+    return found
+
+
+def _placed(moved: Moved | None, replay: Replay, outer: Replay) -> Grid | None:
+    return None if moved is None else place(_movement(moved, replay), replay.size, outer.size)
+
+
+def _may_yet_be_placed(sides: dict[str, Moved], grids: Grids, replay: Replay) -> bool:
+    """Return whether more light may help: many tokens follow, and fill no lattice yet."""
+    for side, grid in zip(("query", "key"), grids, strict=True):
+        if grid is None and side in sides:
+            follows = read(_movement(sides[side], replay), replay.size).follows
+            if follows.mean() > 0.5 and follows.sum() >= _FEWEST:
+                return True
+    return False
+
+
+def _movement(moved: Moved, replay: Replay) -> Movement:
+    """Take the heads of a site together, and the patterns apart."""
     shape = (len(replay.axes), len(PERIODS), PHASES)
-
-    def placed(sides: Mapping[str, Moved], side: str) -> Grid | None:
-        if side not in sides:
-            return None
-        movement = sides[side].sum(-2).unflatten(0, shape).numpy()
-        return place(movement, replay.size, outer.size)
-
-    return {call: (placed(sides, "query"), placed(sides, "key")) for call, sides in moved.items()}
+    return moved.sum(-2).unflatten(0, shape).numpy()
 
 
-def place(
-    movement: Float[np.ndarray, "axis period quarter group token"],
-    lit: tuple[int, ...],
-    image: tuple[int, ...],
-) -> Grid | None:
+def place(movement: Movement, lit: tuple[int, ...], image: tuple[int, ...]) -> Grid | None:
     """Return where tokens lie, from how they moved; None if they fill no lattice.
 
     Args:

@@ -66,10 +66,10 @@ class Replay:
         with torch.no_grad(), evaluating(self.module), seeded(0):
             self.module(*args, **kwargs)
 
-    def noise(self) -> Tensor:
-        """Return the noise that patterns modulate, the same on every call."""
+    def noise(self, draw: int) -> Tensor:
+        """Return the noise that patterns modulate, of one of several draws."""
         lit = self.leaves[self.lit]
-        noise = torch.randn(lit.shape, generator=generator(0)).to(lit)
+        noise = torch.randn(lit.shape, generator=generator(draw)).to(lit)
         deviation = lit.float().std().nan_to_num()
         return noise * (_STRENGTH * torch.where(deviation > 0, deviation, 1.0)).to(lit)
 
@@ -165,24 +165,25 @@ def movements(
     replay: Replay,
     light: Sequence[Pattern],
     look: Callable[[Tensor | None], Iterable[AttentionRecord]],
+    draw: int = 0,
 ) -> dict[SiteCall, dict[str, Moved]]:
     """Measure how strongly every token's query and key move under each pattern.
 
     The change that all tokens of a site have in common says nothing of their places and is taken
-    out. Where the model multiplies weights with values and no key is known, the value stands for
-    the key.
+    out.
 
     Args:
         replay: what to run.
         light: the patterns.
         look: runs the replay with a change of its input and returns what was captured.
+        draw: of the noise.
 
     Returns:
         Site and call → side (`query`, `key`) → power of the change.
 
     """
     still = {_call_of(record): _sides(record) for record in look(None)}
-    noise = replay.noise()
+    noise = replay.noise(draw)
     power: dict[SiteCall, dict[str, list[Tensor]]] = {call: {} for call in still}
     for pattern in light:
         for record in look(pattern.light(noise)):
@@ -202,11 +203,19 @@ def _call_of(record: AttentionRecord) -> SiteCall:
 
 
 def _sides(record: AttentionRecord) -> dict[str, Tensor]:
+    """Return what tells where queries and keys lie: themselves, or what stands for them.
+
+    A value comes from the same token as its key. Where queries are not known, their rows of
+    scores or weights move with them.
+    """
     if record.kind == "gate":
         return {}
     tensors = record.tensors
+    query = next(
+        (t for t in (tensors.query, tensors.scores, tensors.weights) if t is not None), None
+    )
     key = tensors.value if tensors.key is None else tensors.key
-    sides = {"query": tensors.query, "key": key}
+    sides = {"query": query, "key": key}
     return {side: t.detach().float() for side, t in sides.items() if t is not None}
 
 
