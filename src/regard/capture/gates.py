@@ -5,7 +5,7 @@ gate's scores saw something that its features alone, number by number, do not gi
 position, another channel, another tensor). The two halves of one projection (a gated linear unit
 by `chunk`) count as one tensor, and so as an activation function.
 
-ReLU, tanh and clamps are activation functions first. They are gates only where one of their
+ReLU, tanh, clamps and `normalize` are other things first. They are gates only where one of their
 numbers weighs several of the features: one score a position for all channels, or the reverse.
 """
 
@@ -19,6 +19,7 @@ from regard.capture.layout import Layout
 from regard.capture.linear import normalised
 from regard.capture.observer import Call, Observer
 from regard.capture.passing import aligned, both_gates
+from regard.capture.sampled import weighed
 from regard.capture.sighting import Sighting, parts_of
 from regard.capture.spellings import DIVIDING, STRONG
 from regard.capture.traces import Atom, Gate, Product, Trace, fresh_atom
@@ -54,14 +55,19 @@ def multiplied(observer: Observer, call: Call) -> None:
     if left_trace is None or right_trace is None:
         _scaled(observer, call, left_trace or right_trace, right if left_trace else left)
         return
+    if weighed(observer, result, (left, left_trace), (right, right_trace)):
+        return
     gate = _gate_side(left, left_trace, right, right_trace, result)
     if gate is not None:
         weights, value = (left, right) if gate == "left" else (right, left)
         weights_trace, value_trace = (
             (left_trace, right_trace) if gate == "left" else (right_trace, left_trace)
         )
-        gated(observer, call, weights, value, weights_trace, turned=value_trace.turned)
-        observer.book.set(result, Trace(frozenset({fresh_atom()}), turned=value_trace.turned))
+        sighting = gated(observer, call, weights, value, weights_trace, turned=value_trace.turned)
+        origin = fresh_atom()
+        if sighting is not None:
+            observer.gates[origin[0]] = sighting
+        observer.book.set(result, Trace(frozenset({origin}), turned=value_trace.turned))
         return
     observer.book.set(result, _combined(observer, call, left, left_trace, right, right_trace))
 
@@ -72,7 +78,7 @@ def _scaled(observer: Observer, call: Call, trace: Trace | None, factor: object)
     if result is None:
         return
     if trace is None:
-        observer.book.discard(result)
+        observer.book.set(result, Trace(frozenset()))
         return
     product = trace.product
     if product is not None and isinstance(factor, (int, float)):
@@ -146,33 +152,33 @@ def gated(
     *,
     layout: Layout | None = None,
     turned: bool = False,
-) -> None:
-    """Record a gate that multiplies features."""
+) -> Sighting | None:
+    """Record a gate that multiplies features, and return what was written down."""
     site, output, gate = observer.wanted_site(), call.output, trace.gate
     if site is None or output is None or gate is None:
-        return
+        return None
     product = gate.product
-    observer.add(
-        Sighting(
-            site=site,
-            kind="gate",
-            form="gate",
-            provenance="exact",
-            call=observer.next_call(site),
-            running=observer.modules.running,
-            maps=observer.modules.maps,
-            parts=parts_of(
-                query=None if product is None else (product.left, None),
-                key=None if product is None else (product.right, None),
-                scores=None if gate.scores is None else (gate.scores, None),
-                weights=(observer.hold(call, weights), layout),
-                value=(observer.hold(call, value), None),
-                output=(observer.keeper.hold(output), None),
-            ),
-            scale=product.scale if product is not None else 1.0,
-            turned=turned,
-        )
+    sighting = Sighting(
+        site=site,
+        kind="gate",
+        form="gate",
+        provenance="exact",
+        call=observer.next_call(site),
+        running=observer.modules.running,
+        maps=observer.modules.maps,
+        parts=parts_of(
+            query=None if product is None else (product.left, None),
+            key=None if product is None else (product.right, None),
+            scores=None if gate.scores is None else (gate.scores, None),
+            weights=(observer.hold(call, weights), layout),
+            value=(observer.hold(call, value), None),
+            output=(observer.keeper.hold(output), None),
+        ),
+        scale=product.scale if product is not None else 1.0,
+        turned=turned,
     )
+    observer.add(sighting)
+    return sighting
 
 
 def multiplied_without_sum(
@@ -211,6 +217,14 @@ class Broadcast:
         return tensor
 
 
+def _one_a_row(divisor: object, axes: frozenset[int], result: Tensor) -> bool:
+    """Return True if a divisor is the same for all weights that were normalised together."""
+    if not isinstance(divisor, Tensor):
+        return False
+    shift = result.dim() - divisor.dim()
+    return all(axis < shift or divisor.shape[axis - shift] == 1 for axis in axes)
+
+
 def divided(observer: Observer, call: Call) -> None:
     """A quotient: by a constant, a softmax's own total, or a linear attention's normaliser."""
     left, right, result = call.argument(0, "input", "self"), call.argument(1, "other"), call.output
@@ -225,9 +239,12 @@ def divided(observer: Observer, call: Call) -> None:
         return
     if trace is not None and trace.sighting is not None:
         normalised(observer, call, trace.sighting)
+    softmax = trace.softmax if trace is not None else None
     total = divisor.total if divisor is not None else None
-    if trace is not None and trace.softmax is not None and total is not None:
-        axes = trace.softmax.axes | {total}
-        observer.book.set(result, replace(trace, softmax=replace(trace.softmax, axes=axes)))
+    if trace is not None and softmax is not None and total is not None:
+        axes = softmax.axes | {total}
+        observer.book.set(result, replace(trace, softmax=replace(softmax, axes=axes)))
+    elif trace is not None and softmax is not None and _one_a_row(right, softmax.axes, result):
+        observer.book.set(result, trace)
     else:
         observer.book.set(result, Trace(frozenset({fresh_atom()})))

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from regard.capture.held import Held, Keeper
 from regard.capture.modules import ModuleStack
@@ -61,6 +61,7 @@ class Observer:
         keep: whether a site's tensors are kept, or only what its operator needs.
         seen: what was seen, by site, in order.
         passed_over: sites that attention was seen at and `sites` does not match.
+        gates: gates by the origin of their output, which may show them to be something else.
         away: True while nothing is taken notice of.
 
     """
@@ -69,11 +70,15 @@ class Observer:
     sites: tuple[str, ...]
     keep: Keep
     keeper: Keeper = field(default_factory=Keeper)
-    book: TraceBook = field(default_factory=TraceBook)
+    book: TraceBook = field(init=False)
     seen: dict[str, list[Sighting]] = field(default_factory=dict)
     passed_over: dict[str, None] = field(default_factory=dict)
-    constants: frozenset[int] = frozenset()
+    gates: dict[int, Sighting] = field(default_factory=dict)
     away: bool = False
+    constants: InitVar[frozenset[int]] = frozenset()
+
+    def __post_init__(self, constants: frozenset[int]) -> None:
+        self.book = TraceBook(constants)
 
     @contextmanager
     def looking_away(self) -> Iterator[None]:
@@ -85,10 +90,8 @@ class Observer:
             self.away = before
 
     def is_constant(self, value: Any) -> bool:
-        """Return True for numbers, single-element tensors, parameters and buffers."""
-        if not isinstance(value, Tensor):
-            return True
-        return value.numel() == 1 or isinstance(value, nn.Parameter) or id(value) in self.constants
+        """Return True for numbers, single-element tensors and what the input has no part in."""
+        return not isinstance(value, Tensor) or value.numel() == 1 or self.book.is_constant(value)
 
     def hold(self, call: Call, tensor: Tensor) -> Held:
         """Keep an argument as it was before the call, also if the call overwrote it."""
@@ -111,12 +114,12 @@ class Observer:
         return None
 
     def heads_hint(self) -> int:
-        """Return how many heads the running module says it has; 1 if it does not."""
-        running = self.modules.innermost
-        for name in ("num_heads", "heads", "n_heads", "num_attention_heads"):
-            heads = getattr(running.module, name, None) if running else None
-            if isinstance(heads, int) and heads > 0:
-                return heads
+        """Return how many heads the running module says it has, or the one it is part of; or 1."""
+        for running in reversed(self.modules.running[-2:]):
+            for name in ("num_heads", "heads", "n_heads", "num_attention_heads"):
+                heads = getattr(running.module, name, None)
+                if isinstance(heads, int) and heads > 0:
+                    return heads
         return 1
 
     def add(self, sighting: Sighting) -> None:
@@ -155,3 +158,4 @@ class Observer:
         """Let go of everything but what was seen."""
         self.keeper.clear()
         self.book.clear()
+        self.gates.clear()

@@ -7,8 +7,9 @@ from torch import Tensor
 
 from regard.capture.follow import follow_axes, follow_axis
 from regard.capture.observer import Call, Observer
+from regard.capture.sampled import joined_samples, rearranged_samples, samples_summed
 from regard.capture.spellings import TRANSPOSING
-from regard.capture.traces import Atom, Gate, Trace, fresh_atom
+from regard.capture.traces import Atom, Gate, Softmax, Trace, fresh_atom
 
 
 def of_all_axes(trace: Trace, source: Tensor, result: Tensor) -> Trace:
@@ -23,7 +24,8 @@ def of_all_axes(trace: Trace, source: Tensor, result: Tensor) -> Trace:
             left_axis=_follow(source, result, product.left_axis),
             right_axis=_follow(source, result, product.right_axis),
         )
-    return replace(trace, softmax=softmax, product=product, total=None, sighting=None)
+    samples = trace.samples and rearranged_samples(trace.samples, source, result)
+    return Trace(trace.atoms, softmax, trace.gate, product, samples=samples, turned=trace.turned)
 
 
 def _follow(source: Tensor, result: Tensor, axis: int | None) -> int | None:
@@ -101,7 +103,9 @@ def aligned(observer: Observer, value: Any, result: Tensor) -> Trace | None:
             left_axis=None if product.left_axis is None else product.left_axis + shift,
             right_axis=None if product.right_axis is None else product.right_axis + shift,
         )
-    return replace(trace, softmax=softmax, product=product)
+    return replace(
+        trace, softmax=softmax, product=product, samples=None if shift else trace.samples
+    )
 
 
 def added(observer: Observer, call: Call) -> None:
@@ -112,11 +116,11 @@ def added(observer: Observer, call: Call) -> None:
     left, right = call.argument(0, "input", "self"), call.argument(1, "other")
     traces = [t for x in (left, right) if (t := aligned(observer, x, result)) is not None]
     if not traces:
-        observer.book.discard(result)
+        observer.book.set(result, Trace(frozenset()))
         return
     atoms = frozenset().union(*(t.atoms for t in traces))
     product = next((t.product for t in traces if t.product is not None), None)
-    softmax = traces[0].softmax if all(t.softmax is not None for t in traces) else None
+    softmax = _both_softmax([t.softmax for t in traces])
     observer.book.set(
         result,
         Trace(
@@ -127,6 +131,14 @@ def added(observer: Observer, call: Call) -> None:
             turned=all(t.turned for t in traces),
         ),
     )
+
+
+def _both_softmax(found: list[Softmax | None]) -> Softmax | None:
+    """Return the softmax that a sum is, if all of its terms are; several have no common scores."""
+    first = found[0]
+    if first is None or any(other is None or other.axes != first.axes for other in found):
+        return None
+    return first if len(found) == 1 else replace(first, scores=None)
 
 
 def both_gates(gates: list[Gate | None], atoms: frozenset[Atom]) -> Gate | None:
@@ -154,6 +166,8 @@ def joined(observer: Observer, call: Call) -> None:
     result, parts = call.output, call.argument(0, "tensors")
     if result is None or not isinstance(parts, (tuple, list)):
         return
+    if joined_samples(observer, call, parts):
+        return
     traces = [observer.trace(part) for part in parts]
     gates = [trace.gate if trace is not None else None for trace in traces]
     atoms = frozenset({fresh_atom()})
@@ -166,6 +180,9 @@ def reduced(observer: Observer, call: Call) -> None:
     """A sum of an element-wise product is a product; of a softmax's output, its total."""
     trace, result, source = observer.trace(call.source), call.output, call.source
     if trace is None or result is None or source is None:
+        return
+    if trace.weighed is not None and call.name == "sum":
+        samples_summed(observer, call, source, trace.weighed)
         return
     product = trace.product
     if product is not None and product.contraction is None:

@@ -8,6 +8,7 @@ from regard.capture.fused import fused
 from regard.capture.gates import activated, divided, multiplied, multiplied_without_sum
 from regard.capture.linear import chained
 from regard.capture.observer import Call, Observer
+from regard.capture.sampled import sampled
 from regard.capture.softmax import attended, attends, normalised_again, softmax_taken
 from regard.capture.traces import Product, Trace, fresh_atom
 
@@ -78,7 +79,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(spellings.CONTRACTING, contracted),
     **dict.fromkeys(spellings.LAYERS, through_layer),
     "softmax": softmax_taken,
+    "_safe_softmax": softmax_taken,
     "normalize": normalised_again,
+    "grid_sample": sampled,
     "scaled_dot_product_attention": fused,
 }
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from regard.capture.contraction import Contraction, Side, opposite
+from regard.capture.gates import activated
 from regard.capture.layout import AxisLast, Layout, Matrices
 from regard.capture.observer import Call, Observer
 from regard.capture.sighting import Part, Sighting
@@ -39,13 +40,14 @@ def softmax_taken(observer: Observer, call: Call) -> None:
 
 
 def normalised_again(observer: Observer, call: Call) -> None:
-    """`normalize(weights, p=1, dim=…)`: the weights are now normalised along that axis as well."""
+    """`normalize`: weights are now normalised along that axis as well, anything else may gate."""
     trace, result = observer.trace(call.source), call.output
     axis, power = call.argument(2, "dim", default=1), call.argument(1, "p", default=2.0)
-    if trace is None or trace.softmax is None or result is None or power != 1:
-        return
-    softmax = replace(trace.softmax, axes=trace.softmax.axes | {axis % result.dim()})
-    observer.book.set(result, replace(trace, softmax=softmax))
+    if trace is None or trace.softmax is None or power != 1:
+        activated(observer, call)
+    elif result is not None:
+        softmax = replace(trace.softmax, axes=trace.softmax.axes | {axis % result.dim()})
+        observer.book.set(result, replace(trace, softmax=softmax))
 
 
 def attends(softmax: Softmax | None, contraction: Contraction, side: Side) -> bool:

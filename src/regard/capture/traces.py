@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from regard.capture.contraction import Contraction, Side
 from regard.capture.held import Held
-from regard.capture.sighting import Sighting
+from regard.capture.sighting import HeldLevel, Sighting
 
 Atom = tuple[int, int]
 """(tensor, part): a tensor that something was computed from, and the slice of it, 0 for all."""
@@ -97,12 +97,36 @@ class Gate:
 
 
 @dataclass(frozen=True)
+class Samples:
+    """The tensor is what was sampled from maps: (batch · heads, channel, query, sample …).
+
+    Attributes:
+        levels: the maps, and where samples were taken.
+        numbers: which sample is where, in the shape of the tensor's sample axes; the samples of
+            one map come after those of the map before.
+
+    """
+
+    levels: tuple[HeldLevel, ...]
+    numbers: Tensor
+
+
+@dataclass(frozen=True)
+class WeighedSamples:
+    """The tensor is samples times weights, not summed yet."""
+
+    samples: Samples
+    weights: Held
+
+
+@dataclass(frozen=True)
 class Trace:
     """All that is known of one tensor.
 
     Attributes:
-        atoms: the tensors that it was computed from element by element; itself, if from none.
-        softmax, gate, product: its part in attention, if it has one.
+        atoms: the tensors that it was computed from element by element; itself, if from none;
+            empty, if from the model's parameters alone.
+        softmax, gate, product, samples, weighed: its part in attention, if it has one.
         total: it is the sum of a softmax's output along this axis.
         sighting: it is the output of this attention.
         turned: True if its axes are in another order than the model's feature maps have.
@@ -113,6 +137,8 @@ class Trace:
     softmax: Softmax | None = None
     gate: Gate | None = None
     product: Product | None = None
+    samples: Samples | None = None
+    weighed: WeighedSamples | None = None
     total: int | None = None
     sighting: Sighting | None = None
     turned: bool = False
@@ -120,13 +146,19 @@ class Trace:
     def without_axes(self) -> "Trace":
         """Return the trace of a tensor whose axes can no longer be told apart."""
         product = self.product and replace(self.product, left_axis=None, right_axis=None)
-        return replace(self, softmax=None, total=None, sighting=None, product=product)
+        return Trace(self.atoms, gate=self.gate, product=product, turned=self.turned)
 
 
 class TraceBook:
-    """Traces by tensor. Holds no tensor alive, and never mistakes a new tensor for a dead one."""
+    """Traces by tensor. Holds no tensor alive, and never mistakes a new tensor for a dead one.
 
-    def __init__(self) -> None:
+    Args:
+        constants: the ids of the model's parameters and buffers, which outlive the book.
+
+    """
+
+    def __init__(self, constants: frozenset[int] = frozenset()) -> None:
+        self._constants = constants
         self._entries: dict[int, tuple[weakref.ref[Tensor], Trace]] = {}
 
     def get(self, tensor: Tensor) -> Trace | None:
@@ -138,9 +170,17 @@ class TraceBook:
         """Return the trace of a tensor; a tensor seen for the first time becomes its own origin."""
         trace = self.get(tensor)
         if trace is None:
-            trace = Trace(frozenset({fresh_atom()}))
+            constant = isinstance(tensor, nn.Parameter) or id(tensor) in self._constants
+            trace = Trace(frozenset() if constant else frozenset({fresh_atom()}))
             self.set(tensor, trace)
         return trace
+
+    def is_constant(self, tensor: Tensor) -> bool:
+        """Return True for the model's parameters and buffers, and what is computed from these."""
+        if isinstance(tensor, nn.Parameter) or id(tensor) in self._constants:
+            return True
+        trace = self.get(tensor)
+        return trace is not None and not trace.atoms
 
     def set(self, tensor: Tensor, trace: Trace) -> None:
         """Write down the trace of a tensor; it is forgotten when the tensor dies."""

@@ -2,6 +2,7 @@
 
 from regard.capture.operators.dense import DenseOperator
 from regard.capture.operators.linear import LinearOperator
+from regard.capture.operators.sampled import SampledOperator
 from regard.capture.operators.softmax import SoftmaxOperator
 
-__all__ = ["DenseOperator", "LinearOperator", "SoftmaxOperator"]
+__all__ = ["DenseOperator", "LinearOperator", "SampledOperator", "SoftmaxOperator"]
