@@ -20,8 +20,11 @@ from regard.explain.rollout import rollout, rollout_operator
 CLASS_ONLY = Grid(2, 2, places=np.array([[NO_PLACE]]))
 
 
-def record(operator, queries=None, keys=None, images=2, kind="softmax"):
-    keys = queries if keys is None else keys
+SAME = object()
+
+
+def record(operator, queries=None, keys=SAME, images=2, kind="softmax"):
+    keys = queries if keys is SAME else keys
     v = torch.zeros(1)
     return AttentionRecord(
         f"site {operator.shape}",
@@ -154,6 +157,25 @@ def test_class_attention():
     assert told.map.shape == (2, 2, 2)
 
 
+def test_tokens_that_could_not_be_placed():
+    """As many as before are the same; one query that has no place is class attention."""
+    patches, both = Grid(2, 2), Grid(2, 2, prefix=1)
+    body, more, head = attention(0, 4, 4), attention(1, 4, 4), attention(2, 1, 5)
+    placed = [record(body, patches), record(more, patches), record(head, CLASS_ONLY, both)]
+    partly = [record(body, None, patches), record(more), record(head, None, both)]
+    told = rollout(partly)
+    close(told.relevance, rollout(placed).relevance)
+    assert told.grid == patches
+
+
+def test_one_query_that_is_no_token_of_its_own():
+    """A pooling head asks with a learned query, which takes all from the tokens."""
+    body, head = attention(0, 4, 4), attention(1, 1, 4)
+    records = [record(body, Grid(2, 2)), record(head, None, Grid(2, 2))]
+    expected = weights_of(head).mean(0) @ twin.layer(weights_of(body))
+    close(rollout(records).relevance[0], expected[0])
+
+
 def test_gates_are_passed_over():
     operator = attention(0, 3, 3)
     gate = record(operator, kind="gate")
@@ -206,4 +228,6 @@ def test_vision_transformer_of_timm():
     with torch.no_grad(), capture(model, keep="operators") as seen:
         model(images)
     expected = twin.rollout([twin.layer(weights_of(r.operator, 1)) for r in seen.records])
+    for kept in seen.records:  # of query, key and value, which are one tensor in this model
+        assert kept.operator.query.untyped_storage().nbytes() == kept.operator.query.nbytes
     close(rollout(seen.records, 0).relevance[1], expected[0], atol=1e-5)

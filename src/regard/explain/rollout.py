@@ -13,6 +13,7 @@ positions. Windows are taken together to one layer over the whole image.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -76,9 +77,9 @@ def rollout(
 
     """
     layers = _mixing(records)
-    operator = rollout_operator(layers, share=share)
+    operator, after = _composed(layers, share)
     if query is None:
-        query = _class_token(layers[-1])
+        query = _class_token(_spaces(layers[-1])[0] if after is None else after)
     if query is None:
         tokens = operator.shape[2]
         even = torch.full((operator.shape[0], 1, tokens, 1), 1 / tokens, device=operator.device)
@@ -97,17 +98,21 @@ def rollout_operator(records: Iterable[AttentionRecord], *, share: float = 0.5) 
         InputError: as `rollout`.
 
     """
-    layers = _mixing(records)
+    return _composed(_mixing(records), share)[0]
+
+
+def _composed(layers: list[AttentionRecord], share: float) -> tuple[Chain, Grid | None]:
+    """Return the product of all layers, and where the tokens after it lie, if that was needed."""
     if _alike(layers):
         tokens, device = layers[0].operator.shape[2], layers[0].operator.device
         shortcut = identity(tokens, device)
         operators = [residual(layer.operator, shortcut, share) for layer in layers]
-        return Chain(tuple(reversed(operators)))
+        return Chain(tuple(reversed(operators))), None
     space, operators = _first_space(layers[0]), []
     for layer in layers:
         operator, space = _layer(layer, space, share)
         operators.append(operator)
-    return Chain(tuple(reversed(operators)))
+    return Chain(tuple(reversed(operators))), space
 
 
 def _mixing(records: Iterable[AttentionRecord]) -> list[AttentionRecord]:
@@ -125,41 +130,61 @@ def _alike(layers: list[AttentionRecord]) -> bool:
     return same and queries == keys and all(record.images == batch for record in layers)
 
 
-def _spaces(record: AttentionRecord) -> tuple[Grid, Grid]:
-    """Return the grids of queries and keys, with the windows of the image taken together."""
-    if record.query_grid is None or record.key_grid is None:
-        raise InputError(
-            f"site {record.site!r} has {record.operator.shape[2]} queries and "
-            f"{record.operator.shape[3]} keys that could not be placed, so that it is unknown how "
-            "they follow on the layer before; leave this site out of the records"
-        )
-    return _whole(record.query_grid), _whole(record.key_grid)
+def _spaces(record: AttentionRecord, before: Grid | None = None) -> tuple[Grid, Grid]:
+    """Return the grids of queries and keys, with the windows of the image taken together.
+
+    Args:
+        record: of a layer.
+        before: where the tokens before the layer lie, if it is not the first. A layer whose own
+            tokens could not be placed is taken to keep them, if they are as many.
+
+    Raises:
+        InputError: it is not known where the tokens lie.
+
+    """
+    batch, _, queries, keys = record.operator.shape
+    asking, asked = record.query_grid, record.key_grid
+    if asking is not None and asked is not None:
+        return _whole(asking), _whole(asked)
+    placed = asking if asking is not None else asked
+    placed = before if placed is None else placed
+    if placed is not None and record.images == batch:
+        if queries == keys == placed.tokens:
+            return placed, placed
+        # One query, or as many as there are keys without a place, is no map: class attention.
+        if placed is asked and queries <= max(1, int((placed.table == NO_PLACE).sum())):
+            return replace(placed, prefix=0, places=np.full((1, queries), NO_PLACE)), placed
+    raise InputError(
+        f"site {record.site!r} has {queries} queries and {keys} keys that could not be placed, so "
+        "that it is unknown how they follow on the layer before; leave this site out of the records"
+    )
 
 
 def _whole(grid: Grid) -> Grid:
     return grid if grid.groups == 1 else replace(grid, prefix=0, places=None)
 
 
-def _is_placeless(grid: Grid) -> bool:
-    return bool((grid.table == NO_PLACE).all())
+def _asks_for_some(queries: Grid, keys: Grid) -> bool:
+    """Return True if only tokens without a place ask, and are among the keys."""
+    return bool((queries.table == NO_PLACE).all() and (keys.table == NO_PLACE).any())
 
 
 def _first_space(record: AttentionRecord) -> Grid:
     """Return where the tokens before a layer lie: its queries, or its keys if these are more."""
     queries, keys = _spaces(record)
-    return keys if _is_placeless(queries) or keys.tokens > queries.tokens else queries
+    return keys if keys.tokens > queries.tokens else queries
 
 
 def _layer(record: AttentionRecord, before: Grid, share: float) -> tuple[AttentionOperator, Grid]:
     """Return one layer with its shortcut, from the tokens before it, and the tokens after it."""
-    queries, keys = _spaces(record)
+    queries, keys = _spaces(record, before)
     attention = record.whole_operator
     device = attention.device
     attention = Chain((attention, resampling(keys, before, device)))
     layer = residual(attention, resampling(queries, before, device), share)
-    if not _is_placeless(queries) or _is_placeless(keys):
+    if not _asks_for_some(queries, keys) or queries.tokens == keys.tokens:
         return layer, queries
-    # Only tokens without a place ask, as a class token that attends to patches: the others stay.
+    # A class token attends to itself and to patches, which stay as they are.
     asking = resampling(keys, queries, device)
     staying = _without_rows(resampling(keys, before, device), asking.queries)
     return WeightedSum((Chain((asking, layer)), staying), (1.0, 1.0)), keys
@@ -175,9 +200,7 @@ def _without_rows(operator: SparseOperator, rows: Tensor) -> SparseOperator:
     )
 
 
-def _class_token(record: AttentionRecord) -> int | None:
-    """Return the first token of the last layer that has no place; None if all have one."""
-    queries, keys = _spaces(record)
-    after = keys if _is_placeless(queries) and not _is_placeless(keys) else queries
-    placeless = (after.table[0] == NO_PLACE).nonzero()[0]
+def _class_token(grid: Grid) -> int | None:
+    """Return the first token that has no place; None if all have one."""
+    placeless = (grid.table[0] == NO_PLACE).nonzero()[0]
     return int(placeless[0]) if len(placeless) else None
