@@ -9,7 +9,13 @@ from tests.core.operator_contract import check_operator, random
 from tests.reference import operators as twin
 from tests.reference.capture import softmax_attention
 
-from regard.capture.operators import DenseOperator, LinearOperator, SoftmaxOperator, kernels
+from regard.capture.operators import (
+    DenseOperator,
+    LinearOperator,
+    SampledOperator,
+    SoftmaxOperator,
+    kernels,
+)
 from regard.core import rowwise
 from regard.core.errors import InputError
 from regard.core.operator import AttentionOperator
@@ -49,11 +55,14 @@ def a_softmax(draw, dtype=torch.float64):
 
 @st.composite
 def an_operator(draw):
-    kind = draw(st.sampled_from(["dense", "linear", "softmax", "softmax", "softmax"]))
+    kind = draw(st.sampled_from(["dense", "linear", "sampled", "softmax", "softmax", "softmax"]))
     if kind == "softmax":
         return draw(a_softmax())
     batch, heads, n, m, d = (draw(sizes) for _ in range(5))
     generator = torch.Generator().manual_seed(draw(seeds))
+    if kind == "sampled":
+        cells = torch.randint(0, m, (batch, heads, n, d), generator=generator)
+        return SampledOperator(cells, random(generator, batch, heads, n, d).exp(), m)
     if kind == "dense":
         return DenseOperator(random(generator, batch, heads, n, m).exp())
     q, k = random(generator, batch, heads, n, d), random(generator, batch, heads, m, d)

@@ -71,6 +71,17 @@ def test_residual_of_keys_that_are_pooled():
     check_operator(layer, 0)
 
 
+def test_half_precision_weights_are_mixed_in_single():
+    weights = torch.rand(1, 3, 5, 5, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    half = DenseOperator(weights.to(torch.bfloat16))
+    exact = DenseOperator(half.weights.double())
+    got, expected = (
+        Chain((residual(o, identity(5)), residual(o, identity(5)))) for o in (half, exact)
+    )
+    assert (got.rows(2) - expected.rows(2)).abs().max() < 1e-6
+    assert (half.entropy() - exact.entropy()).abs().max() < 1e-6
+
+
 def test_what_does_not_fit_is_refused():
     generator = torch.Generator().manual_seed(0)
     left, right = softmax(generator, 1, 1, 2, 3), softmax(generator, 2, 1, 3, 3)

@@ -12,6 +12,7 @@ from regard.core.distance import CellDistances
 from regard.core.errors import unknown_name
 from regard.core.grid import Grid
 from regard.core.operator import AttentionOperator, Query
+from regard.core.precision import at_least_single
 
 # Weights that are in memory at once. A block that stays in a CPU's cache is three times as fast as
 # one that does not; other devices rather want few and large kernels.
@@ -105,7 +106,7 @@ class RowwiseOperator(ABC):
         step = max(1, block_elements(self.device) // (batch * heads * keys))
         for start in range(0, queries, step):
             block = slice(start, min(start + step, queries))
-            yield block, self.rows(block)
+            yield block, at_least_single(self.rows(block))
 
 
 def _entropy(rows: Tensor) -> Tensor:
@@ -139,7 +140,7 @@ class HeadMean(RowwiseOperator):
 
     def rows(self, query: Query) -> Float[Tensor, "batch 1 some key"]:
         """Return rows A[query, :]."""
-        return self.operator.rows(query).mean(1, keepdim=True)
+        return at_least_single(self.operator.rows(query)).mean(1, keepdim=True)
 
     def matvec(self, values: Float[Tensor, "batch 1 key d"]) -> Float[Tensor, "batch 1 query d"]:
         """Return A @ values."""

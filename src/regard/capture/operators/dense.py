@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.core.operator import Query, select_queries
+from regard.core.precision import at_least_single
 from regard.core.rowwise import RowwiseOperator
 
 
@@ -52,4 +53,4 @@ class DenseOperator(RowwiseOperator):
 
     def row_sums(self) -> Float[Tensor, "batch head query 1"]:
         """Return what each row sums to."""
-        return self.weights.sum(-1, keepdim=True)
+        return at_least_single(self.weights).sum(-1, keepdim=True)

@@ -6,8 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from regard.capture.operators.precision import at_least_single
 from regard.core.operator import Query, select_queries
+from regard.core.precision import at_least_single
 from regard.core.rowwise import RowwiseOperator, block_elements
 
 

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from regard.capture.operators import kernels
-from regard.capture.operators.precision import at_least_single
 from regard.core.operator import Query, select_queries
+from regard.core.precision import at_least_single
 from regard.core.rowwise import RowwiseOperator, block_elements
 
 
