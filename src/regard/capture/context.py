@@ -6,22 +6,22 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from functools import partial
 
-import torch
 from torch import nn
 
 from regard.capture.captured import Captured
+from regard.capture.compiled import original, running_eagerly
 from regard.capture.intercept import Interceptor
 from regard.capture.locate import Locator, Seen
 from regard.capture.modules import ModuleStack
 from regard.capture.observer import Observer
 from regard.capture.sighting import Keep, Sighting
-from regard.core.errors import InputError, NothingCaptured, unknown_name
+from regard.core.errors import NothingCaptured, unknown_name
 from regard.core.record import Grids
 
 _LOOKED_FOR = (
-    "fused attention (scaled_dot_product_attention), a softmax whose output multiplies a tensor, "
-    "linear attention, and gates (sigmoid, hard sigmoid, softmax, or a ReLU shared by several "
-    "features, times features)"
+    "fused attention (scaled_dot_product_attention, flex_attention), a softmax whose output "
+    "multiplies a tensor, linear attention, sampled attention (grid_sample), and gates (sigmoid, "
+    "hard sigmoid, softmax, or a ReLU or normalize shared by several features, times features)"
 )
 
 
@@ -33,6 +33,10 @@ def capture(
 
     The model is used as it is: fused kernels still run, its output does not change, gradients
     flow, and nothing of the capture is left behind when the block ends, by an exception or not.
+    Two things run differently inside the block, and so may round differently. What was compiled
+    runs as it was written, and is compiled as before afterwards. `nn.MultiheadAttention` and
+    `nn.TransformerEncoder` in eval mode take their ordinary path, as they do with gradients on,
+    and not the fused one; padded tokens, for which the fused one may return zeros, get values.
 
     Args:
         model: any module. Its own class name is the site of what it computes outside its
@@ -47,8 +51,8 @@ def capture(
         Captured: site name → AttentionRecord, filled while the block runs.
 
     Raises:
-        InputError: `model` is no module, or compiled ahead of time, or no module of it matches
-            `sites`.
+        InputError: `model` is no module, or TorchScript, or an exported graph, or no module of it
+            matches `sites`.
         NothingCaptured: the block ended and no attention was seen.
 
     Example:
@@ -61,11 +65,12 @@ def capture(
     modules = _module_stack(model, patterns)
     if keep not in ("tensors", "operators"):
         raise unknown_name("value of keep", keep, ("tensors", "operators"))
+    model = modules.model
     constants = frozenset(id(x) for x in (*model.parameters(), *model.buffers()))
     observer = Observer(modules, patterns, keep, constants=constants)
     seen = Captured(observer.seen, partial(_locate, observer, Locator(modules, _look)))
     try:
-        with modules.watching(), Interceptor(observer):
+        with running_eagerly(), modules.watching(), Interceptor(observer):
             yield seen
     finally:
         observer.close()
@@ -92,17 +97,7 @@ def _look(module: nn.Module, run: Callable[[], None]) -> list[Seen]:
 
 def _module_stack(model: nn.Module, patterns: tuple[str, ...]) -> ModuleStack:
     """Check what the user gave, and prepare to follow its modules."""
-    if not isinstance(model, nn.Module):
-        raise InputError(
-            f"capture needs a torch.nn.Module, got {type(model).__name__}; "
-            "pass the module that computes the attention"
-        )
-    if isinstance(model, torch.jit.ScriptModule):
-        raise InputError(
-            f"{type(model).__name__} is TorchScript, which runs outside Python where capture "
-            "cannot see it; capture the module that it was made from"
-        )
-    modules = ModuleStack(model)
+    modules = ModuleStack(original(model))
     for pattern in patterns:
         if not any(fnmatchcase(name, pattern) for name in modules.names):
             raise unknown_name("site", pattern, modules.names)

@@ -1,11 +1,11 @@
-"""Attention by the fused kernel, which forms no weights: they are recomputed when asked for."""
+"""Attention by a fused kernel, which forms no weights: they are recomputed when asked for."""
 
 from dataclasses import replace
 from math import sqrt
 
 from torch import Tensor
 
-from regard.capture.layout import Folded
+from regard.capture.layout import Folded, Shared
 from regard.capture.observer import Call, Observer
 from regard.capture.sighting import Sighting, parts_of
 
@@ -54,6 +54,35 @@ def heads_axis(query: Tensor, heads: int) -> int:
     """
     fitting = [axis for axis in range(-3, -query.dim(), -1) if query.shape[axis] == heads]
     return fitting[0] if fitting else -3
+
+
+def flexible(observer: Observer, call: Call) -> None:
+    """Record a call of `flex_attention`, as its higher-order operator sees it."""
+    site, result = observer.wanted_site(), call.result
+    if site is None or not isinstance(result, tuple):
+        return
+    query, key, value, modify, block_mask, scale = call.args[:6]
+    shared = Shared(query.shape[0], query.shape[1])
+    hold = observer.keeper.hold
+    observer.add(
+        Sighting(
+            site=site,
+            kind="softmax",
+            form="flex",
+            provenance="recomputed",
+            call=observer.next_call(site),
+            running=observer.modules.running,
+            maps=observer.modules.maps,
+            parts=parts_of(
+                query=(hold(query), None),
+                key=(hold(key), shared),
+                value=(hold(value), shared),
+                output=(hold(result[0]), None),
+            ),
+            scale=float(scale),
+            functions=(modify, block_mask[-1]),
+        )
+    )
 
 
 def _mask_layout(mask: Tensor, query: Tensor, fold: Folded) -> Folded | None:

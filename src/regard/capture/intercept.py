@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
@@ -52,8 +53,8 @@ class Interceptor(TorchFunctionMode):
     ) -> Any:
         """Run `func`, then let its rule look at what went in and came out."""
         kwargs = kwargs or {}
-        if self.observer.away:
-            return func(*args, **kwargs)
+        if self.observer.away or torch._C._functorch.maybe_current_level() is not None:
+            return func(*args, **kwargs)  # under vmap a tensor has no memory to tell it by
         if func is F.multi_head_attention_forward:
             with self:
                 return _looked_into(func)(*args, **kwargs)

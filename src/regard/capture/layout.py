@@ -34,6 +34,25 @@ class Folded:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """Repeat keys and values that several images, or several heads of queries, share.
+
+    Attributes:
+        batch, heads: how many there are of queries.
+
+    """
+
+    batch: int
+    heads: int
+
+    def __call__(self, tensor: Tensor) -> Tensor:
+        """Return the tensor in that layout; itself where it has it already."""
+        repeat = self.heads // tensor.shape[1]
+        repeated = tensor if repeat == 1 else tensor.repeat_interleave(repeat, 1)
+        return repeated.expand(self.batch, -1, -1, -1)
+
+
+@dataclass(frozen=True)
 class Matrices:
     """Lay a factor or the result of a contraction out as matrices.
 

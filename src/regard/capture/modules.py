@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regard.capture.compiled import ORIGINAL, is_wrapper
+
 
 @dataclass(frozen=True)
 class Running:
@@ -43,6 +45,14 @@ def _first_shape(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int,
     return None
 
 
+def named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield all modules with the names of their sites; a compiler's wrapper is none of them."""
+    for name, module in model.named_modules():
+        if not is_wrapper(module):
+            parts = [part for part in name.split(".") if part != ORIGINAL]
+            yield ".".join(parts) or type(model).__name__, module
+
+
 class ModuleStack:
     """The modules that are running, kept up to date by hooks.
 
@@ -57,7 +67,7 @@ class ModuleStack:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.names = {name or type(model).__name__ for name, _ in model.named_modules()}
+        self.names = {name for name, _ in named_modules(model)}
         self.ever_ran = False
         self.outermost: dict[str, OutermostCall] = {}
         self.maps: set[tuple[int, int]] = set()
@@ -78,8 +88,8 @@ class ModuleStack:
         """Keep the stack up to date inside the block; afterwards the hooks are gone, always."""
         hooks: list[torch.utils.hooks.RemovableHandle] = []
         try:
-            for name, module in self.model.named_modules():
-                enter = partial(self._enter, name or type(self.model).__name__)
+            for name, module in named_modules(self.model):
+                enter = partial(self._enter, name)
                 hooks.append(
                     module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
                 )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from regard.capture import passing, spellings
 from regard.capture.contraction import Side, contraction_of
-from regard.capture.fused import fused
+from regard.capture.fused import flexible, fused
 from regard.capture.gates import activated, divided, multiplied, multiplied_without_sum
 from regard.capture.linear import chained
 from regard.capture.observer import Call, Observer
@@ -83,6 +83,7 @@ RULES: dict[str, Rule] = {
     "normalize": normalised_again,
     "grid_sample": sampled,
     "scaled_dot_product_attention": fused,
+    "flex_attention": flexible,
 }
 
 

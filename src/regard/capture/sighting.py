@@ -8,14 +8,28 @@ from typing import Literal
 
 from torch import Tensor
 
+from regard.capture.channels import mixed_by
 from regard.capture.counting import locate_map, locate_tokens
 from regard.capture.held import Held
 from regard.capture.layout import Layout
 from regard.capture.modules import Running
-from regard.capture.operators import DenseOperator, LinearOperator, SoftmaxOperator
+from regard.capture.operators import (
+    DenseOperator,
+    FlexOperator,
+    LinearOperator,
+    SoftmaxOperator,
+)
+from regard.capture.operators.flex import Modify
 from regard.capture.sampling import Level, locations_of, operator_of, values_of
 from regard.core.operator import AttentionOperator
-from regard.core.record import AttentionRecord, Grids, Provenance, SiteKind, SiteTensors
+from regard.core.record import (
+    AttentionRecord,
+    Grids,
+    Mixes,
+    Provenance,
+    SiteKind,
+    SiteTensors,
+)
 
 Keep = Literal["tensors", "operators"]
 
@@ -26,6 +40,7 @@ _OPERATOR_PARTS = {
     "kernel": {"query", "key", "normaliser"},
     "gate": {"weights"},
     "sampled": {"weights"},
+    "flex": {"query", "key"},
 }
 
 
@@ -80,7 +95,7 @@ class Sighting:
         kind: of the site.
         form: what the operator is made of: `fused` (q, k and mask), `weights` (the model's own),
             `kernel` (φ(q), φ(k) and a normaliser), `sampled` (weights, and where of which maps),
-            or none of these for a `gate`.
+            `flex` (q, k and functions of the scores), or none of these for a `gate`.
         provenance: of the weights.
         call: how many were seen at this site before.
         running: the modules that were running, outermost first.
@@ -90,12 +105,13 @@ class Sighting:
         causal: True if query i sees only keys 0 … i.
         turned: True if the axes of a gate's features are not in the model's usual order.
         levels: the maps that samples were taken of.
+        functions: what changes the scores, and what says which keys may be seen.
 
     """
 
     site: str
     kind: SiteKind
-    form: Literal["fused", "weights", "kernel", "gate", "sampled"]
+    form: Literal["fused", "weights", "kernel", "gate", "sampled", "flex"]
     provenance: Provenance
     call: int
     running: tuple[Running, ...]
@@ -105,6 +121,7 @@ class Sighting:
     causal: bool = False
     turned: bool = False
     levels: tuple[HeldLevel, ...] = ()
+    functions: tuple[Modify, Modify] | None = None
 
     def keep_only_operator(self) -> None:
         """Let go of every tensor that the operator does not need; their shapes stay known."""
@@ -140,8 +157,14 @@ class Sighting:
             call=self.call,
             grids=partial(self._grids, site_tensors, operator, locate),
             images=self._images(),
+            mixes=self._mixes(site_tensors.value),
             _operator=operator,
         )
+
+    def _mixes(self, value: Tensor) -> Mixes:
+        if self.form not in ("fused", "weights", "flex"):
+            return "tokens"
+        return mixed_by(value, self.running[-1].input_shape)
 
     def _images(self) -> int | None:
         shape = self.running[0].input_shape
@@ -158,6 +181,8 @@ class Sighting:
             return None
         if self.form == "kernel":
             return LinearOperator(tensors.query, tensors.key, normaliser, self.scale)
+        if self.functions is not None:
+            return FlexOperator(tensors.query, tensors.key, *self.functions, self.scale)
         return SoftmaxOperator(tensors.query, tensors.key, tensors.mask, self.scale, self.causal)
 
     def _grids(
@@ -170,6 +195,8 @@ class Sighting:
             return grid, grid
         if len(self.levels) > 1:
             return None, None  # several grids, one after the other
+        if self._mixes(tensors.value) == "channels":
+            return None, None
         batch, _, queries, keys = operator.shape
         expected: Grids = (None, None)
         if shapes[0] is not None and batch == shapes[0][0]:

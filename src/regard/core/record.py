@@ -14,6 +14,7 @@ from regard.core.window_operator import WindowOperator
 
 SiteKind = Literal["softmax", "linear", "sampled", "gate"]
 Provenance = Literal["exact", "recomputed", "approximate"]
+Mixes = Literal["tokens", "channels"]
 Grids = tuple[Grid | None, Grid | None]
 """Where a site's queries lie, and its keys; None for a side whose tokens have no places."""
 
@@ -70,6 +71,8 @@ class AttentionRecord:
         grids: finds where the queries and the keys lie, when asked for the first time.
         images: how many the model was given; None if that is not known. An operator with a larger
             batch has windows or frames folded into it.
+        mixes: what queries and keys are: tokens, or the channels of a head, in cross-covariance
+            attention; channels have no places.
         operator: the attention as (batch, heads, query, key); None for gates, which weigh
             features in place and mix no positions.
 
@@ -82,6 +85,7 @@ class AttentionRecord:
     call: int = 0
     grids: Callable[[], Grids] = field(default=nowhere, repr=False, compare=False)
     images: int | None = None
+    mixes: Mixes = "tokens"
     _operator: AttentionOperator | None = field(default=None, repr=False)
 
     @property
