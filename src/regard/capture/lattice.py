@@ -12,6 +12,8 @@ from scipy.optimize import linear_sum_assignment
 _NEAR = 0.5
 # Of all tokens, this share must be that near, or there is no lattice.
 _ENOUGH = 0.9
+# Of positions, to the lattice's: convolutions shift a little, and stretch a little.
+_MOST_STRETCHED = 1.5
 # Where so few cells are left, a token next to one of them is placed by elimination.
 _ALMOST_ALL = 0.97
 # Cost matrices of the assignment are at most this long: 4096² of float64 are 134 MB.
@@ -56,7 +58,11 @@ def fit_lattice(position: Float[np.ndarray, "axis token"]) -> Lattice | None:
     if not shapes or np.ptp(position, axis=1).min() < 1 / tokens:
         return None
     shape = min(shapes, key=lambda shape: _misfit(position, shape))
-    lattice = assign(_aligned(position, shape), shape)
+    aligned = _aligned(position, shape)
+    stretch = np.ptp(aligned, axis=1) / np.ptp(position, axis=1)
+    if stretch.max() > _MOST_STRETCHED or stretch.min() < 1 / _MOST_STRETCHED:
+        return None
+    lattice = assign(aligned, shape)
     return lattice if lattice.confidence >= _ENOUGH else None
 
 

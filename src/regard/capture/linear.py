@@ -37,7 +37,7 @@ def chained(
         first, other = factors if side == "left" else factors[::-1]
         trace = observer.trace(first)
         product = trace.product if trace is not None else None
-        if trace is None or product is None or product.contraction is None:
+        if trace is None or product is None or product.contraction is None or product.mixed:
             continue
         summed = outer.summed_axes(side)
         middle = product.factor_of(next(iter(summed))) if len(summed) == 1 else None

@@ -15,7 +15,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from regard.capture.lattice import fit_lattice
@@ -34,6 +33,7 @@ from regard.capture.structured_light import (
     PERIODS,
     PHASES,
     Pattern,
+    Reading,
     agrees,
     opposite_halves,
     patterns,
@@ -55,7 +55,6 @@ Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
 """Captures a module while something runs. The grids of the records are what counting suggests."""
 
 Located = dict[SiteCall, Grids]
-Movement = Float[np.ndarray, "axis period quarter group token"]
 
 # Of the noise, at most.
 _DRAWS = 4
@@ -158,62 +157,47 @@ def _measured(replay: Replay, outer: Replay, look: Look, sites: Collection[SiteC
     """
     found: Located = {}
     total: dict[SiteCall, dict[str, Moved]] = {}
+    unsure = set(sites)
     for draw in range(_DRAWS):
-        open_sites = [call for call in sites if None in found.get(call, nowhere())]
-        if not open_sites:
-            break
-        moved = _moved(replay, outer, patterns(replay.axes), look, draw)
-        for call in open_sites:
+        moved = _moved(replay, outer, patterns(replay.axes), look, draw) if unsure else {}
+        for call in tuple(unsure):
             sides, before = moved.get(call, {}), total.get(call, {})
             total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
-            grids = [_placed(total[call].get(side), replay, outer) for side in ("query", "key")]
-            found[call] = grids[0], grids[1]
-        if not any(_may_yet_be_placed(total[call], found[call], replay) for call in open_sites):
-            break
+            placed = {side: _placed(m, replay, outer) for side, m in total[call].items()}
+            found[call] = tuple(placed.get(side, (None, True))[0] for side in ("query", "key"))
+            if all(sure for _, sure in placed.values()):
+                unsure.remove(call)
     return found
 
 
-def _placed(moved: Moved | None, replay: Replay, outer: Replay) -> Grid | None:
-    return None if moved is None else place(_movement(moved, replay), replay.size, outer.size)
-
-
-def _may_yet_be_placed(sides: dict[str, Moved], grids: Grids, replay: Replay) -> bool:
-    """Return whether more light may help: many tokens follow, and fill no lattice yet."""
-    for side, grid in zip(("query", "key"), grids, strict=True):
-        if grid is None and side in sides:
-            follows = read(_movement(sides[side], replay), replay.size).follows
-            if follows.mean() > 0.5 and follows.sum() >= _FEWEST:
-                return True
-    return False
-
-
-def _movement(moved: Moved, replay: Replay) -> Movement:
-    """Take the heads of a site together, and the patterns apart."""
+def _placed(moved: Moved, replay: Replay, outer: Replay) -> tuple[Grid | None, bool]:
+    """Return where tokens lie, and whether there is nothing that more light could tell."""
     shape = (len(replay.axes), len(PERIODS), PHASES)
-    return moved.sum(-2).unflatten(0, shape).numpy()
+    reading = read(moved.sum(-2).unflatten(0, shape).numpy(), replay.size)
+    grid = place(reading, outer.size)
+    somewhere = int(reading.has_place.sum())
+    return grid, somewhere < _FEWEST if grid is None else grid.placed == somewhere
 
 
-def place(movement: Movement, lit: tuple[int, ...], image: tuple[int, ...]) -> Grid | None:
-    """Return where tokens lie, from how they moved; None if they fill no lattice.
+def place(reading: Reading, image: tuple[int, ...]) -> Grid | None:
+    """Return where tokens lie, from where they were measured; None if they fill no lattice.
 
     Args:
-        movement: power of each token's change under each pattern.
-        lit: length of the input that the patterns were put on, along their axes.
-        image: length of the model's input along those axes, in pixels.
+        reading: of the tokens.
+        image: length of the model's input along the patterns' axes, in pixels.
 
     """
-    reading = read(movement, lit)
-    follows = reading.follows
-    lattice = fit_lattice(reading.position[:, follows])
+    somewhere = reading.has_place
+    lattice = fit_lattice(reading.position[:, somewhere])
     if lattice is None:
         return None
-    table = np.full(follows.shape, NO_PLACE, dtype=np.int64)
-    table[follows] = np.where(lattice.sure, lattice.cells, NO_PLACE)
+    table = np.full(somewhere.shape, NO_PLACE, dtype=np.int64)
+    table[somewhere] = np.where(lattice.sure, lattice.cells, NO_PLACE)
     *frames, rows, cols = lattice.shape
     return Grid(
         rows,
         cols,
-        prefix=int(follows.any(0).argmax()),
+        prefix=int(somewhere.any(0).argmax()),
         cell=(image[-2] / rows, image[-1] / cols),
         frames=frames[0] if frames else 1,
         places=table,

@@ -1,6 +1,7 @@
 """Which torch functions capture looks at, and what it does with each."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from regard.capture import passing, spellings
 from regard.capture.contraction import Side, contraction_of
@@ -49,19 +50,29 @@ def through_layer(observer: Observer, call: Call) -> None:
     """A linear layer or a 1×1 convolution: its weights may be the values of an attention.
 
     With a bias, or over another axis than the softmax's, it mixes heads, and its output is still
-    a softmax's.
+    a softmax's, or scores in the making.
     """
     source, result = call.source, call.output
     trace = observer.trace(source)
-    softmax = trace.softmax if trace is not None else None
-    if trace is None or softmax is None or source is None or result is None:
+    if trace is None or source is None or result is None:
         return
-    found = contraction_of(call.name, call.args, call.kwargs)
+    softmax, product = trace.softmax, trace.product
     mixed = source.dim() - 1 if call.name == "linear" else 1
-    if found is not None and attends(softmax, found[2], "left"):
+    same_places = source.shape[mixed + 1 :] == result.shape[mixed + 1 :]
+    found = None if softmax is None else contraction_of(call.name, call.args, call.kwargs)
+    if softmax is not None and found is not None and attends(softmax, found[2], "left"):
         attended(observer, call, found[:2], found[2], "left", softmax)
-    elif mixed not in softmax.axes and source.shape[mixed + 1 :] == result.shape[mixed + 1 :]:
+    elif softmax is not None and mixed not in softmax.axes and same_places:
         observer.book.set(result, Trace(frozenset({fresh_atom()}), softmax))
+    elif product is not None and _mixes_heads(product, mixed) and same_places:
+        product = replace(product, mixed=True)
+        observer.book.set(result, Trace(frozenset({fresh_atom()}), product=product))
+
+
+def _mixes_heads(product: Product, mixed: int) -> bool:
+    """Return True if an axis of scores in the making is neither the queries nor the keys."""
+    sides = (product.left_axis, product.right_axis)
+    return product.contraction is not None and None not in sides and mixed not in sides
 
 
 RULES: dict[str, Rule] = {

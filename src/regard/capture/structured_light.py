@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 PERIODS = (0.5, 1.0, 3.0, 9.0)
@@ -22,6 +22,8 @@ PHASES = 4
 
 # A token that moves with the whole input, as a class token does, follows no pattern.
 _FAINTEST = 0.3
+# Of the power with which the strongest token moves: what is below is rounding.
+_STILL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -68,23 +70,36 @@ class Reading:
     """Where tokens lie, as read from how they moved.
 
     Attributes:
-        position: (axis, …) in 0 … 1 along each axis.
-        contrast: (…), how faithfully the token followed the pattern of one period along the axis
-            where it did so least: 1 for a token that sees one place, near 0 for one that sees all.
+        position: (axis, group, token) in 0 … 1 along each axis.
+        contrast: (group, token), how faithfully the token followed the pattern of one period
+            along the axis where it did so least: 1 for a token that sees one place, near 0 for
+            one that sees all.
+        moves: (group, token), False for a token that hardly moved at all, as padding.
 
     """
 
-    position: Float[np.ndarray, "axis *tokens"]
-    contrast: Float[np.ndarray, "*tokens"]
+    position: Float[np.ndarray, "axis group token"]
+    contrast: Float[np.ndarray, "group token"]
+    moves: Bool[np.ndarray, "group token"]
 
     @property
-    def follows(self) -> np.ndarray:
-        """True for each token that follows the patterns at all."""
-        return self.contrast >= _FAINTEST
+    def has_place(self) -> Bool[np.ndarray, "group token"]:
+        """True for each token that must lie somewhere.
+
+        Tokens that see all of the input come before the others or after them. One in their midst
+        that follows the patterns badly only sees too much besides its own place.
+        """
+        usual = np.median(self.contrast[self.moves]) if self.moves.any() else 0.0
+        follows = ((self.contrast >= max(_FAINTEST, usual / 2)) & self.moves).any(0)
+        where = np.flatnonzero(follows)
+        within = np.zeros_like(follows)
+        if len(where):
+            within[where[0] : where[-1] + 1] = True
+        return within & self.moves
 
 
 def read(
-    movement: Float[np.ndarray, "axis period quarter *tokens"], size: Sequence[int]
+    movement: Float[np.ndarray, "axis period quarter group token"], size: Sequence[int]
 ) -> Reading:
     """Read positions from the power with which tokens moved under each of `patterns`.
 
@@ -93,8 +108,7 @@ def read(
         size: length of the lit input along each axis.
 
     """
-    axes, tokens = movement.shape[0], movement.shape[3:]
-    lengths = np.reshape(size, (axes, *(1 for _ in tokens)))
+    lengths = np.reshape(size, (-1, 1, 1))
     cosine, sine = movement[:, :, 0] - movement[:, :, 2], movement[:, :, 1] - movement[:, :, 3]
     # Four phases sum to twice the mean power, whatever the phase.
     power = movement.sum(2) / 2
@@ -110,7 +124,9 @@ def read(
         # may look like another one to them.
         sharp = (contrast[:, finer] >= _FAINTEST) & (period <= lengths / 3)
         position = np.where(sharp, candidate, position)
-    return Reading(position, contrast[:, PERIODS.index(1.0)].min(0))
+    strength = power.sum((0, 1))
+    moves = strength > _STILL * strength.max()
+    return Reading(position, contrast[:, PERIODS.index(1.0)].min(0), moves)
 
 
 def agrees(

@@ -38,6 +38,8 @@ class Product:
         left_axis, right_axis: where the factors' own axes are in the traced tensor; None once
             they can no longer be told.
         scale: what the product was multiplied with since.
+        mixed: True if it was mixed along another axis since, over heads: the factors are those
+            that met, but their product is no longer these scores.
 
     """
 
@@ -47,6 +49,7 @@ class Product:
     left_axis: int | None = None
     right_axis: int | None = None
     scale: float = 1.0
+    mixed: bool = False
 
     def factor_of(self, axis: int) -> Side | None:
         """Return which factor an axis of the traced tensor comes from; None if not known."""

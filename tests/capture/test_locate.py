@@ -1,0 +1,273 @@
+"""Tokens are found where they are, in every family whose layout is known: the oracles are here."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from regard.capture import capture
+from regard.core.errors import MissingPackage
+from regard.core.grid import NO_PLACE
+from regard.core.packages import require
+from regard.core.seeding import seeded
+
+
+def package(name):
+    try:
+        return require(name, extra="zoo")
+    except MissingPackage as error:
+        pytest.skip(str(error))
+
+
+def timm_model(name, **options):
+    timm = package("timm")
+    with seeded(0):
+        return timm.create_model(name, **options).eval()
+
+
+def captured(model, *size, **inputs):
+    """Run a model on two images of (height, width), or on other inputs."""
+    inputs = inputs or {"x": torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))}
+    with torch.no_grad(), capture(model) as seen:
+        model(*inputs.values()) if list(inputs) == ["x"] else model(**inputs)
+    return [record for record in seen.records if record.kind != "gate"]
+
+
+def regular(rows, cols, prefix=0):
+    """Row by row, after tokens without a place."""
+    return np.concatenate([np.full(prefix, NO_PLACE), np.arange(rows * cols)])[None]
+
+
+def windows(cells, height, width):
+    """(row, col) in windows of height × width, row by row within and among them."""
+    rows, cols = cells.shape
+    split = cells.reshape(rows // height, height, cols // width, width)
+    return split.transpose(0, 2, 1, 3).reshape(-1, height * width)
+
+
+def dilated(cells, height, width):
+    """(row, col) in groups of height × width tokens that are spread over the whole map."""
+    rows, cols = cells.shape
+    split = cells.reshape(height, rows // height, width, cols // width)
+    return split.transpose(1, 3, 0, 2).reshape(-1, height * width)
+
+
+def lattice(rows, cols):
+    return np.arange(rows * cols).reshape(rows, cols)
+
+
+def check(grid, expected, cell):
+    """At least 99 % of the tokens where they are; none elsewhere in a small map."""
+    assert grid.table.shape == expected.shape
+    assert (grid.table == expected).mean() >= 0.99
+    assert grid.cell == cell
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix"),
+    [
+        ("vit_tiny_patch16_224", 1),
+        ("deit_tiny_distilled_patch16_224", 2),
+        ("vit_small_patch14_reg4_dinov2", 5),
+    ],
+)
+def test_vision_transformers_with_class_token_distillation_token_and_registers(name, prefix):
+    model = timm_model(name, img_size=(56, 112), patch_size=8, depth=3)
+    for record in captured(model, 56, 112):
+        for grid in (record.query_grid, record.key_grid):
+            check(grid, regular(7, 14, prefix), (8, 8))
+            assert grid.prefix == prefix
+
+
+@pytest.mark.slow
+def test_swin_with_shifted_windows():
+    model = timm_model(
+        "swin_tiny_patch4_window7_224", img_size=(56, 112), depths=(2, 2), num_heads=(2, 4),
+        embed_dim=32,
+    )  # fmt: skip
+    records = captured(model, 56, 112)
+    # A map as high as a window is shifted along the other axis only.
+    shifts = [(0, 0), (3, 3), (0, 0), (0, 3)]
+    for record, side, shift in zip(records, (14, 14, 7, 7), shifts, strict=True):
+        shifted = np.roll(lattice(side, 2 * side), (-shift[0], -shift[1]), (0, 1))
+        for grid in (record.query_grid, record.key_grid):
+            check(grid, windows(shifted, 7, 7), (56 / side, 56 / side))
+
+
+@pytest.mark.slow
+def test_maxvit_blocks_and_grids_below_convolutions():
+    model = timm_model("maxvit_tiny_rw_224", img_size=(64, 128), window_size=(2, 4))
+    records = captured(model, 64, 128)
+    assert len(records) == 22
+    for record in records:
+        stride = 4 * 2 ** int(record.site.split(".")[1])
+        order = windows if "block" in record.site.split(".")[4] else dilated
+        for grid in (record.query_grid, record.key_grid):
+            check(grid, order(lattice(64 // stride, 128 // stride), 2, 4), (stride, stride))
+
+
+@pytest.mark.slow
+def test_hiera_in_the_order_of_its_mask_units():
+    model = timm_model(
+        "hiera_tiny_224", img_size=(64, 96), stages=(1, 1, 1, 1), embed_dim=32, num_heads=1
+    )
+    order = model.unroll(torch.arange(16.0 * 24).reshape(1, -1, 1)).flatten().long().numpy()
+    rows, cols = np.divmod(order, 24)
+    for record, pooled in zip(captured(model, 64, 96), (1, 2, 4, 8), strict=True):
+        grids = (record.query_grid, pooled), (record.key_grid, max(1, pooled // 2))
+        if pooled == 8:
+            grids = grids[:1]  # the last stage attends globally, within its own tokens
+        for grid, factor in grids:
+            first = len(order) // factor**2
+            width = 24 // factor
+            cells = (rows[:first] // factor) * width + cols[:first] // factor
+            expected = cells.reshape(grid.tokens, grid.groups).T
+            check(grid, expected, (4 * factor, 4 * factor))
+
+
+@pytest.mark.slow
+def test_pyramid_with_pooled_keys():
+    model = timm_model("pvt_v2_b0", depths=(1, 1, 1, 1))
+    records = captured(model, 128, 192)
+    for record, stride in zip(records, (4, 8, 16, 32), strict=True):
+        rows, cols = 128 // stride, 192 // stride
+        check(record.query_grid, regular(rows, cols), (stride, stride))
+        check(record.key_grid, regular(4, 6), (32, 32))
+
+
+@pytest.mark.slow
+def test_pooling_attention():
+    model = timm_model("mvitv2_tiny", img_size=64)
+    blocks = [block for stage in model.stages for block in stage.blocks]
+    side = 16
+    for record, block in zip(captured(model, 64, 64), blocks, strict=True):
+        keys = side // (block.attn.pool_k.stride[0] if block.attn.pool_k else 1)
+        side //= block.attn.pool_q.stride[0] if block.attn.pool_q else 1
+        check(record.query_grid, regular(side, side), (64 / side, 64 / side))
+        check(record.key_grid, regular(keys, keys), (64 / keys, 64 / keys))
+
+
+@pytest.mark.slow
+def test_class_attention_sees_all_and_stands_nowhere():
+    model = timm_model(
+        "cait_xxs24_224", img_size=(64, 96), patch_size=8, embed_dim=64, num_heads=4, depth=2
+    )
+    records = captured(model, 64, 96)
+    for record in records[:2]:
+        check(record.query_grid, regular(8, 12), (8, 8))
+        check(record.key_grid, regular(8, 12), (8, 8))
+    for record in records[2:]:
+        assert record.query_grid is None
+        check(record.key_grid, regular(8, 12, prefix=1), (8, 8))
+
+
+class Decoder(nn.Module):
+    """Object queries that ask each other, and then the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 64, 8, stride=8)
+        self.queries = nn.Parameter(torch.randn(1, 12, 64))
+        self.ask = nn.ModuleList([nn.Linear(64, 64) for _ in range(2)])
+
+    def forward(self, x):
+        memory = self.stem(x).flatten(2).mT
+        queries = self.queries.expand(len(x), -1, -1)
+        for ask in self.ask:
+            queries = queries + F.scaled_dot_product_attention(*[ask(queries)[:, None]] * 3)[:, 0]
+            among = ask(queries)[:, None], ask(memory)[:, None], memory[:, None]
+            queries = queries + F.scaled_dot_product_attention(*among)[:, 0]
+        return queries
+
+
+def test_object_queries_stand_nowhere_and_ask_tokens_of_the_image():
+    with seeded(0):
+        model = Decoder()
+    among, image, _, second = captured(model, 48, 64)
+    assert among.query_grid is None
+    assert among.key_grid is None
+    for record in (image, second):
+        assert record.query_grid is None
+        check(record.key_grid, regular(6, 8), (8, 8))
+
+
+class Video(nn.Module):
+    """Tokens of several frames, frame by frame."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv3d(3, 64, (2, 8, 8), stride=(2, 8, 8))
+
+    def forward(self, x):
+        tokens = self.stem(x.transpose(1, 2)).flatten(2).mT[:, None]
+        return F.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+def test_tokens_of_a_video_lie_in_frames():
+    with seeded(0):
+        model = Video()
+    clip = torch.randn(1, 8, 3, 32, 48, generator=torch.Generator().manual_seed(0))
+    (record,) = captured(model, x=clip)
+    grid = record.key_grid
+    assert (grid.frames, grid.rows, grid.cols, grid.is_regular) == (4, 4, 6, True)
+
+
+class Memory(nn.Module):
+    """Keys that are learned, as many as the map has cells."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 8, stride=8)
+        self.keys = nn.Parameter(torch.randn(1, 1, 24, 32))
+
+    def forward(self, x):
+        tokens = self.stem(x).flatten(2).mT[:, None]
+        keys = self.keys.expand(len(x), -1, -1, -1)
+        return F.scaled_dot_product_attention(tokens, keys, keys)
+
+
+def test_learned_keys_are_not_taken_for_cells_of_the_image():
+    with seeded(0):
+        model = Memory()
+    (record,) = captured(model, 32, 48)
+    check(record.query_grid, regular(4, 6), (8, 8))
+    assert record.key_grid is None
+
+
+class Columns(nn.Module):
+    """Tokens column by column, after a class token: as many as another order would have."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 64, 8, stride=8)
+        self.first = nn.Parameter(torch.randn(1, 1, 64))
+
+    def forward(self, x):
+        tokens = self.stem(x).mT.flatten(2).mT
+        tokens = torch.cat([self.first.expand(len(x), -1, -1), tokens], 1)[:, None]
+        return F.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+def test_an_unusual_order_is_not_taken_for_the_usual_one():
+    with seeded(0):
+        model = Columns()
+    (record,) = captured(model, 64, 64)
+    columns = np.concatenate([[NO_PLACE], lattice(8, 8).T.flatten()])[None]
+    check(record.key_grid, columns, (8, 8))
+    assert record.key_grid.prefix == 1
+
+
+def test_locating_leaves_mode_randomness_and_hooks_alone():
+    with seeded(0):
+        model = nn.Sequential(Columns(), nn.Dropout()).train()
+    state = torch.get_rng_state()
+    with capture(model) as seen:
+        model(torch.zeros(1, 3, 64, 64))
+        after_model = torch.get_rng_state()
+        assert seen["0"].key_grid is not None
+    assert len(seen.records) == 1
+    assert torch.equal(torch.get_rng_state(), after_model)
+    assert not torch.equal(state, after_model)
+    assert all(module.training for module in model.modules())
+    assert not any(m._forward_pre_hooks or m._forward_hooks for m in model.modules())
