@@ -28,7 +28,11 @@ def ratio(ours: list[float], theirs: list[float]) -> dict[str, float]:
     """Return the median of the rounds' ratios, and the extremes."""
     ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
     return {
-        "median": round(statistics.median(ratios), 4),
-        "min": round(min(ratios), 4),
-        "max": round(max(ratios), 4),
+        "median": _short(statistics.median(ratios)),
+        "min": _short(min(ratios)),
+        "max": _short(max(ratios)),
     }
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.4g}")
