@@ -9,6 +9,7 @@ it has such a way. A model without attention is listed with what it holds instea
 
     python benchmarks/coverage.py                          # what has not been done yet
     python benchmarks/coverage.py --only transformers/swin # this again; globs work
+    python benchmarks/coverage.py --only transformers/swin --locate # and where its tokens lie
 
 Every finished model is written down at once.
 """
@@ -44,13 +45,15 @@ def main() -> None:
     """Look at the models that were asked for, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="*", default=[], help="names or globs; done again")
-    asked = parser.parse_args().only
+    parser.add_argument("--locate", action="store_true", help="place the tokens too: much slower")
+    arguments = parser.parse_args()
+    asked = arguments.only
     rows = _done()
     models = catalogue({name: row["model"] for name, row in rows.items() if "model" in row})
     wanted = [n for n in models if any(fnmatchcase(n, glob) for glob in asked)] if asked else []
     for name in wanted or [n for n in models if not asked and n not in rows]:
         started = time.perf_counter()
-        rows[name] = row_of(models[name])
+        rows[name] = row_of(models[name], locate=arguments.locate)
         print(f"{name} ({time.perf_counter() - started:.0f} s)", json.dumps(rows[name]), flush=True)
         _save({n: rows[n] for n in models if n in rows})
     print(json.dumps(summary(rows), indent=2))
@@ -66,12 +69,12 @@ def _save(rows: dict[str, dict[str, Any]]) -> None:
         record("coverage", {"summary": summary(rows), "models": rows}, n=len(rows))
 
 
-def row_of(build: Any) -> dict[str, Any]:
+def row_of(build: Any, *, locate: bool) -> dict[str, Any]:
     """Return the figures of one model; what goes wrong with it is one of them."""
     try:
         with _at_most(LIMIT_S), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return figures(build())
+            return figures(build(), locate=locate)
     except Exception as error:  # whatever a model does belongs in the table
         return {"error": f"{type(error).__name__}: {error}".splitlines()[0][:300]}
 
@@ -90,7 +93,7 @@ def _at_most(seconds: int) -> Iterator[None]:
 
 
 @torch.no_grad()
-def figures(subject: Subject) -> dict[str, Any]:
+def figures(subject: Subject, *, locate: bool) -> dict[str, Any]:
     """Capture one model and measure what was seen."""
     row: dict[str, Any] = {"model": subject.variant}
     plain = subject.run()
@@ -103,13 +106,19 @@ def figures(subject: Subject) -> dict[str, Any]:
     row |= {
         "sites": len(seen),
         "calls": len(records),
-        "kinds": dict(Counter(r.kind for r in records)),
+        "kinds": dict(Counter(kind_of(r) for r in records)),
         "worst_error": max(relative_error(r) for r in records),
         "output_changed_by": changed_by(plain, captured),
-        "tokens_located": located(records),
     }
+    if locate:
+        row["tokens_located"] = located(records)
     del seen, records
     return row | agreement(subject)
+
+
+def kind_of(record: AttentionRecord) -> str:
+    """Return the kind of a record, and whether it mixes channels."""
+    return record.kind if record.mixes == "tokens" else f"{record.kind} over channels"
 
 
 def relative_error(record: AttentionRecord) -> float:
@@ -119,10 +128,10 @@ def relative_error(record: AttentionRecord) -> float:
 
 
 def located(records: tuple[AttentionRecord, ...]) -> float | None:
-    """Return the share of the tokens of softmax sites, queries and keys, that have a grid."""
+    """Return the share of the tokens of softmax sites, queries and keys, that were placed."""
     have = total = 0
     for seen in records:
-        if seen.kind == "softmax":
+        if seen.kind == "softmax" and seen.mixes == "tokens":
             _, _, queries, keys = seen.operator.shape
             total += queries + keys
             have += queries * (seen.query_grid is not None) + keys * (seen.key_grid is not None)
@@ -178,7 +187,7 @@ def changed_by(plain: Any, captured: Any) -> float:
 def summary(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the figures over all models."""
     found = [row for row in rows.values() if row.get("sites")]
-    shares = [row["tokens_located"] for row in found if row["tokens_located"] is not None]
+    shares = [row["tokens_located"] for row in found if row.get("tokens_located") is not None]
     own = [row["own_weights_differ_by"] for row in found if "own_weights_differ_by" in row]
     return {
         "models": len(rows),
@@ -188,7 +197,7 @@ def summary(rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "without_attention": sum(row.get("sites") == 0 for row in rows.values()),
         "errors": sum("error" in row for row in rows.values()),
         "located_all_tokens": sum(share == 1 for share in shares),
-        "with_softmax": len(shares),
+        "with_tokens_to_locate": len(shares),
         "tell_their_own_weights": len(own),
         "own_weights_agree": sum(difference <= EXACT for difference in own),
     }

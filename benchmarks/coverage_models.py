@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention.flex_attention import flex_attention
 
 from coverage_configs import ARCHITECTURES, image
 from regard.core.packages import require
@@ -193,8 +194,6 @@ def folded_heads(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 def by_flex(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Attend by `flex_attention` with a penalty on distance."""
-    from torch.nn.attention.flex_attention import flex_attention
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         output = flex_attention(q, k, v, lambda score, b, h, i, j: score - 0.1 * (i - j).abs())

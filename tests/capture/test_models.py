@@ -98,3 +98,47 @@ def test_networks_without_attention_have_none(name):
     model = timm.create_model(name).eval()
     with pytest.raises(NothingCaptured, match=r"the model contains .*Conv2d"), capture(model):
         model(torch.randn(1, 3, 64, 64))
+
+
+@pytest.mark.parametrize(
+    ("name", "channels"), [("xcit_nano_12_p8_224", 12), ("davit_tiny", 6), ("edgenext_xx_small", 3)]
+)
+def test_attention_over_channels_says_so(name, channels):
+    timm = package("timm")
+    options = {"img_size": 64} if name.startswith("xcit") else {}
+    with seeded(0):
+        model = timm.create_model(name, **options)
+    seen, _ = run(model, torch.randn(1, 3, 64, 64))
+    over = [record for record in seen.values() if record.mixes == "channels"]
+    assert len(over) == channels
+    for record in over:
+        _, _heads, queries, keys = record.operator.shape
+        assert queries == keys == record.tensors.value.shape[2]
+        assert (record.query_grid, record.key_grid) == (None, None)
+
+
+def test_both_softmaxes_of_a_convit_layer_are_one_attention():
+    timm = package("timm")
+    with seeded(0):
+        model = timm.create_model("convit_tiny", img_size=64)
+    seen, _ = run(model, torch.randn(1, 3, 64, 64))
+    assert len(seen) == 12
+    assert seen["blocks.0.attn"].tensors.scores is None
+
+
+def test_the_fused_encoder_of_torch_is_captured_on_its_ordinary_path():
+    """In eval mode the fused one would run; without gradients it rounds a little differently."""
+    with seeded(0):
+        layer = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+        model = torch.nn.TransformerEncoder(layer, 2).eval()
+    x = torch.randn(2, 5, 16)
+    with torch.no_grad():
+        fused = model(x)
+        with capture(model) as seen:
+            output = model(x)
+    with torch.enable_grad():  # here the ordinary path is the model's own choice
+        ordinary = model(x)
+    assert torch.equal(output, ordinary)
+    torch.testing.assert_close(output, fused)
+    assert list(seen) == ["layers.0.self_attn", "layers.1.self_attn"]
+    assert torch.backends.mha.get_fastpath_enabled()

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-import torch
 from torch import Tensor
+from torch._C._functorch import maybe_current_level
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -53,7 +53,7 @@ class Interceptor(TorchFunctionMode):
     ) -> Any:
         """Run `func`, then let its rule look at what went in and came out."""
         kwargs = kwargs or {}
-        if self.observer.away or torch._C._functorch.maybe_current_level() is not None:
+        if self.observer.away or maybe_current_level() is not None:
             return func(*args, **kwargs)  # under vmap a tensor has no memory to tell it by
         if func is F.multi_head_attention_forward:
             with self:

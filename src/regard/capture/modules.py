@@ -67,7 +67,8 @@ class ModuleStack:
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
-        self.names = {name for name, _ in named_modules(model)}
+        self._named = tuple(named_modules(model))
+        self.names = {name for name, _ in self._named}
         self.ever_ran = False
         self.outermost: dict[str, OutermostCall] = {}
         self.maps: set[tuple[int, int]] = set()
@@ -88,7 +89,7 @@ class ModuleStack:
         """Keep the stack up to date inside the block; afterwards the hooks are gone, always."""
         hooks: list[torch.utils.hooks.RemovableHandle] = []
         try:
-            for name, module in named_modules(self.model):
+            for name, module in self._named:
                 enter = partial(self._enter, name)
                 hooks.append(
                     module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
