@@ -30,15 +30,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from coverage_models import Subject, catalogue
+from coverage_models import WITHOUT_ATTENTION, Subject, catalogue
 from regard.capture import capture
-from regard.capture.captured import error_of
 from regard.core.errors import NothingCaptured
 from regard.core.record import AttentionRecord
 from result import RESULTS, record
 
 EXACT = 1e-5
-LIMIT_S = 180
+LIMIT_S = 600
 
 
 def main() -> None:
@@ -54,6 +53,8 @@ def main() -> None:
     for name in wanted or [n for n in models if not asked and n not in rows]:
         started = time.perf_counter()
         rows[name] = row_of(models[name], locate=arguments.locate)
+        if rows[name].get("sites") == 0:
+            rows[name]["reason"] = WITHOUT_ATTENTION.get(name, "convolutions and pooling")
         print(f"{name} ({time.perf_counter() - started:.0f} s)", json.dumps(rows[name]), flush=True)
         _save({n: rows[n] for n in models if n in rows})
     print(json.dumps(summary(rows), indent=2))
@@ -101,7 +102,7 @@ def figures(subject: Subject, *, locate: bool) -> dict[str, Any]:
         with capture(subject.model) as seen:
             captured = subject.run()
     except NothingCaptured as error:
-        return row | {"sites": 0, "reason": str(error).split("contains ")[-1]}
+        return row | {"sites": 0, "holds": str(error).split("contains ")[-1]}
     records = seen.records
     row |= {
         "sites": len(seen),
@@ -124,7 +125,7 @@ def kind_of(record: AttentionRecord) -> str:
 def relative_error(record: AttentionRecord) -> float:
     """Return how far weights times values are from the output, over its largest entry."""
     largest = float(record.tensors.output.abs().max())
-    return error_of(record) / largest if largest else error_of(record)
+    return record.error / largest if largest else record.error
 
 
 def located(records: tuple[AttentionRecord, ...]) -> float | None:

@@ -255,6 +255,20 @@ BY_HAND: dict[str, Callable[[], Subject]] = {
 
 TORCHVISION = ("vit_b_16", "swin_t", "swin_v2_t", "maxvit_t", "mobilenet_v3_small", "resnet18")
 
+# Why capture finds nothing, where it is more than convolutions and pooling.
+WITHOUT_ATTENTION = {
+    "timm/efficientnet": "the smallest is a MobileNetV2; those with squeeze-and-excitation have",
+    "timm/focalnet": "focal modulation: features times contexts, without a σ",
+    "timm/mambaout": "gated convolutions: one half of a projection activates the other",
+    "timm/metaformer": "the smallest is a PoolFormer, which mixes tokens by average pooling",
+    "timm/mlp_mixer": "tokens are mixed by learned matrices, whatever the image",
+    "timm/sequencer": "tokens are mixed by recurrent networks",
+    "timm/starnet": "products of two projections, one of them rectified: an activation function",
+    "transformers/focalnet": "focal modulation: features times contexts, without a σ",
+    "transformers/poolformer": "tokens are mixed by average pooling",
+    "by hand/exponential": "a softmax written out by exp, sum and division is not recognised",
+}
+
 # Attention of other kinds than the smallest model of the module has.
 MORE_OF_TIMM = (
     "botnet26t_256",

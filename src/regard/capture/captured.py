@@ -2,15 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-import torch
-from torch import Tensor
-
 from regard.capture.sighting import Locate, Sighting
 from regard.core.errors import InputError, unknown_name
 from regard.core.record import AttentionRecord
-
-# Rows of weights that are in memory at once while they are checked.
-_ROWS = 256
 
 
 class Captured(Mapping[str, AttentionRecord]):
@@ -58,7 +52,7 @@ class Captured(Mapping[str, AttentionRecord]):
         The largest absolute difference over all entries and calls. Weights that were recomputed
         do not know which of them dropout dropped.
         """
-        return {site: max(error_of(record) for record in self.calls(site)) for site in self}
+        return {site: max(record.error for record in self.calls(site)) for site in self}
 
     def close(self) -> None:
         """End the block: from now on the records do not change."""
@@ -91,32 +85,3 @@ class UnknownSiteError(InputError, KeyError):
     def __str__(self) -> str:
         """Return the message as it is; KeyError would quote it."""
         return str(self.args[0])
-
-
-@torch.no_grad()
-def error_of(record: AttentionRecord) -> float:
-    """Return the largest absolute difference of weights times values from the model's output.
-
-    Raises:
-        InputError: the values were not kept.
-
-    """
-    tensors = record.tensors
-    if tensors.value.device.type == "meta":
-        raise InputError(
-            f"site {record.site!r}: the values were not kept, so nothing can be verified; "
-            'capture with keep="tensors"'
-        )
-    if record.kind == "gate":
-        return float((record.gate * tensors.value - tensors.output).abs().max())
-    _, _, queries, _ = record.operator.shape
-    blocks = (slice(start, start + _ROWS) for start in range(0, queries, _ROWS))
-    return max(_block_error(record, block) for block in blocks)
-
-
-def _block_error(record: AttentionRecord, block: slice) -> float:
-    value, output = record.tensors.value, record.tensors.output[..., block, :]
-    rows = record.operator.rows(block)
-    precision = torch.promote_types(rows.dtype, value.dtype)
-    mixed: Tensor = rows.to(precision) @ value.to(precision)
-    return float((mixed - output.to(precision)).abs().max())

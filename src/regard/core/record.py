@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from regard.core.errors import InputError
@@ -17,6 +18,9 @@ Provenance = Literal["exact", "recomputed", "approximate"]
 Mixes = Literal["tokens", "channels"]
 Grids = tuple[Grid | None, Grid | None]
 """Where a site's queries lie, and its keys; None for a side whose tokens have no places."""
+
+# Rows of weights that are in memory at once while they are checked.
+_ROWS = 256
 
 
 def nowhere() -> Grids:
@@ -155,6 +159,37 @@ class AttentionRecord:
                 "weights are record.operator.rows(query)"
             )
         return select_queries(self.tensors.scores, query)
+
+    @property
+    def error(self) -> float:
+        """How far weights times values are from what the model computed.
+
+        The largest absolute difference over all entries, computed when it is asked for. Weights
+        that were recomputed do not know which of them dropout dropped.
+
+        Raises:
+            InputError: the values were not kept.
+
+        """
+        tensors = self.tensors
+        if tensors.value.device.type == "meta":
+            raise InputError(
+                f"site {self.site!r}: the values were not kept, so nothing can be verified; "
+                'capture with keep="tensors"'
+            )
+        with torch.no_grad():
+            if self.kind == "gate":
+                return float((self.gate * tensors.value - tensors.output).abs().max())
+            queries = self.operator.shape[2]
+            blocks = (slice(start, start + _ROWS) for start in range(0, queries, _ROWS))
+            return max(self._error_in(block) for block in blocks)
+
+    def _error_in(self, block: slice) -> float:
+        value, output = self.tensors.value, self.tensors.output[..., block, :]
+        rows = self.operator.rows(block)
+        precision = torch.promote_types(rows.dtype, value.dtype)
+        mixed: Tensor = rows.to(precision) @ value.to(precision)
+        return float((mixed - output.to(precision)).abs().max())
 
     @property
     def gate(self) -> Tensor:
