@@ -8,7 +8,8 @@ import pytest
 from regard.attention import mechanisms
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "own-mechanism.md", ROOT / "docs" / "data.md"]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", DOCS / "own-mechanism.md", DOCS / "data.md", DOCS / "capture.md"]
 
 
 def blocks(page):

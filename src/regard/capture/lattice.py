@@ -77,7 +77,7 @@ def assign(position: Float[np.ndarray, "axis token"], shape: tuple[int, ...]) ->
     size = np.array(shape)[:, None]
     scaled = position * size - 0.5
     nearest = np.clip(np.round(scaled), 0, size - 1).astype(np.int64)
-    cells = np.ravel_multi_index(tuple(nearest), shape)
+    cells = np.asarray(np.ravel_multi_index(tuple(nearest), shape))
     _, owner, count = np.unique(cells, return_inverse=True, return_counts=True)
     crowded = np.flatnonzero(count[owner] > 1)
     if len(crowded) > _LARGEST_ASSIGNMENT:

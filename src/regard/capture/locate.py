@@ -15,6 +15,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from regard.capture.lattice import fit_lattice
@@ -34,7 +35,7 @@ from regard.capture.structured_light import (
     PHASES,
     Pattern,
     Reading,
-    agrees,
+    likeness,
     opposite_halves,
     patterns,
     read,
@@ -56,8 +57,12 @@ Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
 
 Located = dict[SiteCall, Grids]
 
+_SIDES = ("query", "key")
 # Of the noise, at most.
 _DRAWS = 4
+# Likeness of what tokens do to what they should: plain to see, or likely.
+_PLAIN = 0.97
+_LIKELY = 0.5
 # Tokens, without which no lattice can be told.
 _FEWEST = 4
 
@@ -107,7 +112,8 @@ def locate(replay: Replay, look: Look) -> Located:
         around = [call for call in rest if nearest[call] == inner.name]
         found |= _measured(inner, replay, look, around)
     rest = {call: seen for call, seen in rest.items() if found.get(call, nowhere()) == nowhere()}
-    return found | _measured(replay, replay, look, rest)
+    known = [grid for grids in found.values() for grid in grids if grid is not None]
+    return found | _measured(replay, replay, look, rest, known)
 
 
 def _moved(
@@ -125,31 +131,52 @@ def _moved(
 
 
 def _confirmed(replay: Replay, look: Look, sites: Mapping[SiteCall, Seen]) -> Located:
-    """Return what counting suggests for the sites where the tokens' movement agrees with it."""
+    """Return what counting suggests for the sites where the tokens' movement agrees with it.
+
+    Deep in a trained model a token sees much besides its own place. There the layout of an
+    earlier site, where it was plain to see, is taken on less evidence: tokens that had changed
+    places since would not agree with it at all.
+    """
     counted = {call: (s.record.query_grid, s.record.key_grid) for call, s in sites.items()}
     if not any(None not in grids for grids in counted.values()) or len(replay.axes) != 2:
         return {}
     moved = _moved(replay, replay, opposite_halves(replay.axes), look)
+    agreement: dict[SiteCall, float] = {}
+    for call, grids in counted.items():
+        sides = [moved.get(call, {}).get(side) for side in _SIDES]
+        agreement[call] = min(map(_agreement, sides, grids))
+    plain = [grids for call, grids in counted.items() if agreement[call] >= _PLAIN]
     return {
         call: grids
         for call, grids in counted.items()
-        if all(
-            grid is not None and side in moved.get(call, {}) and _moves_as(moved[call][side], grid)
-            for side, grid in zip(("query", "key"), grids, strict=True)
-        )
+        if agreement[call] >= (_LIKELY if grids in plain else _PLAIN)
     }
 
 
-def _moves_as(moved: Moved, grid: Grid) -> bool:
-    movement = moved.sum(-2).flatten(1).unflatten(0, (2, 2)).numpy()
+def _agreement(moved: Moved | None, grid: Grid | None) -> float:
+    """Return how well tokens moved under two halves an axis as they would on a grid."""
+    if moved is None or grid is None:
+        return 0.0
+    return _likeness(moved.sum(-2).flatten(1).unflatten(0, (-1, 2)).numpy(), grid)
+
+
+def _likeness(movement: Float[np.ndarray, "axis half token"], grid: Grid) -> float:
     cells = grid.table.flatten()
+    if movement.shape[-1] != len(cells):
+        return 0.0
     where = cells != NO_PLACE
-    rows, cols = np.divmod(cells[where], grid.cols)
+    rows, cols = np.divmod(cells[where] % (grid.rows * grid.cols), grid.cols)
     position = np.stack([(rows + 0.5) / grid.rows, (cols + 0.5) / grid.cols])
-    return movement.shape[-1] == len(cells) and agrees(movement[..., where], position)
+    return likeness(movement[..., where], position)
 
 
-def _measured(replay: Replay, outer: Replay, look: Look, sites: Collection[SiteCall]) -> Located:
+def _measured(
+    replay: Replay,
+    outer: Replay,
+    look: Look,
+    sites: Collection[SiteCall],
+    known: Collection[Grid] = (),
+) -> Located:
     """Put all patterns on one module's input, and place the tokens of some sites in it.
 
     One draw of noise is enough for most. Where much was mixed below a site, its tokens are lit by
@@ -157,26 +184,50 @@ def _measured(replay: Replay, outer: Replay, look: Look, sites: Collection[SiteC
     """
     found: Located = {}
     total: dict[SiteCall, dict[str, Moved]] = {}
-    unsure = set(sites)
+    plain = list(known)
+    unsure = list(sites)
     for draw in range(_DRAWS):
         moved = _moved(replay, outer, patterns(replay.axes), look, draw) if unsure else {}
         for call in tuple(unsure):
             sides, before = moved.get(call, {}), total.get(call, {})
             total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
-            placed = {side: _placed(m, replay, outer) for side, m in total[call].items()}
-            found[call] = tuple(placed.get(side, (None, True))[0] for side in ("query", "key"))
+            placed = {side: _placed(m, replay, outer, plain) for side, m in total[call].items()}
+            query, key = (placed.get(side, (None, True))[0] for side in _SIDES)
+            found[call] = query, key
+            plain += [grid for grid, sure in placed.values() if grid is not None and sure]
             if all(sure for _, sure in placed.values()):
                 unsure.remove(call)
     return found
 
 
-def _placed(moved: Moved, replay: Replay, outer: Replay) -> tuple[Grid | None, bool]:
+def _placed(
+    moved: Moved, replay: Replay, outer: Replay, plain: Collection[Grid]
+) -> tuple[Grid | None, bool]:
     """Return where tokens lie, and whether there is nothing that more light could tell."""
     shape = (len(replay.axes), len(PERIODS), PHASES)
-    reading = read(moved.sum(-2).unflatten(0, shape).numpy(), replay.size)
-    grid = place(reading, outer.size)
-    somewhere = int(reading.has_place.sum())
-    return grid, somewhere < _FEWEST if grid is None else grid.placed == somewhere
+    movement = moved.sum(-2).unflatten(0, shape).numpy()
+    reading = read(movement, replay.size)
+    grid, somewhere = place(reading, outer.size), int(reading.has_place.sum())
+    if somewhere < _FEWEST or (grid is not None and grid.placed == somewhere):
+        return grid, True
+    as_before = _as_before(movement[:, 0, ::2], plain)
+    return (as_before, True) if as_before is not None else (grid, False)
+
+
+def _as_before(
+    movement: Float[np.ndarray, "axis half group token"], plain: Collection[Grid]
+) -> Grid | None:
+    """Return the layout of sites where it was plain to see, if these tokens move like theirs.
+
+    Only where there is one such layout of so many tokens: between a window and a shifted one, the
+    coarse likeness does not decide.
+    """
+    groups, tokens = movement.shape[2:]
+    layouts = [grid for grid in plain if (grid.groups, grid.tokens) == (groups, tokens)]
+    if not layouts or any(grid != layouts[0] for grid in layouts) or len(movement) != 2:
+        return None
+    flat = movement.reshape(*movement.shape[:2], -1)
+    return layouts[0] if _likeness(flat, layouts[0]) >= _LIKELY else None
 
 
 def place(reading: Reading, image: tuple[int, ...]) -> Grid | None:

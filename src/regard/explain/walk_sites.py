@@ -52,9 +52,17 @@ def lay_out(features: Tensor | None, grid: Grid | None) -> Array | None:
         return _array(features[0])
     if features.ndim == 4 and features.shape[1:3] == places:
         return _array(features[0].permute(2, 0, 1))
-    if features.ndim == 3 and features.shape[1] == grid.tokens:
+    if features.ndim == 3 and features.shape[1] == grid.tokens and grid.groups == 1:
         return _array(grid.to_map(features[0].mT))
     return None
+
+
+def _in_order(grid: Grid | None) -> Grid | None:
+    """Return a grid whose tokens lie row by row, and None for windows, frames and other orders.
+
+    The page lays tokens out in their own order; the tokens of one window are not the image's.
+    """
+    return grid if grid is not None and grid.is_regular and grid.frames == 1 else None
 
 
 def _token_site(
@@ -62,8 +70,7 @@ def _token_site(
 ) -> TokenSite:
     groups, heads, queries, keys = record.operator.shape
     tensors = record.tensors
-    # The tokens of one window are not those of the image.
-    query_grid, key_grid = (record.query_grid, record.key_grid) if groups == 1 else (None, None)
+    query_grid, key_grid = _in_order(record.query_grid), _in_order(record.key_grid)
     query, key = (
         _of(x, groups, heads, n) for x, n in ((tensors.query, queries), (tensors.key, keys))
     )
