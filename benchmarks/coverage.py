@@ -162,8 +162,11 @@ def agreement(subject: Subject) -> dict[str, Any]:
 
 def _nearest(weights: Tensor, records: list[AttentionRecord]) -> float | None:
     same = [r for r in records if prod(r.operator.shape) == weights.numel()]
-    dense = (r.operator.dense() for r in same if r.operator.shape[-1] == weights.shape[-1])
-    return min((float((d.flatten() - weights.flatten()).abs().max()) for d in dense), default=None)
+    dense = [r.operator.dense() for r in same if r.operator.shape[-1] == weights.shape[-1]]
+    # Where there are windows too, a record has them in the batch, before the heads.
+    orders = (weights, weights.transpose(1, 2)) if weights.dim() == 5 else (weights,)
+    distances = (float((d.flatten() - w.flatten()).abs().max()) for d in dense for w in orders)
+    return min(distances, default=None)
 
 
 def prod(shape: tuple[int, ...]) -> int:
