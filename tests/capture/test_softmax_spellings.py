@@ -216,3 +216,36 @@ def test_a_softmax_over_another_axis_is_not_attention():
 
     with pytest.raises(NothingCaptured), capture(model := Other()):
         model(torch.randn(2, 3, 4))
+
+
+class ScoresSetInPart(nn.Module):
+    """A bias that is computed from the queries, or something else, is written into the scores."""
+
+    def __init__(self, new):
+        super().__init__()
+        self.new = new
+
+    def forward(self, q, k, v):
+        scores = q @ k.mT
+        scores[:, :, 1:] = self.new(scores[:, :, 1:], q, k)
+        return scores.softmax(-1) @ v
+
+
+def test_scores_with_a_bias_written_into_a_part_of_them_keep_query_and_key():
+    q, k, v = torch.randn(B, H, N, D), torch.randn(B, H, M, D), torch.randn(B, H, M, E)
+    model = ScoresSetInPart(lambda part, q, _: part + q[:, :, 1:].sum(-1, keepdim=True))
+    with capture(model) as seen:
+        model(q, k, v)
+    (record,) = seen.records
+    assert torch.equal(record.tensors.query, q)
+    assert torch.equal(record.tensors.key, k)
+
+
+def test_scores_that_were_overwritten_have_no_query_and_key():
+    q, k, v = torch.randn(B, H, N, D), torch.randn(B, H, M, D), torch.randn(B, H, M, E)
+    model = ScoresSetInPart(lambda part, q, k: q[:, :, 1:] @ k.mT.exp())
+    with capture(model) as seen:
+        model(q, k, v)
+    (record,) = seen.records
+    assert record.tensors.query is None
+    assert record.tensors.key is None

@@ -141,6 +141,20 @@ def _both_softmax(found: list[Softmax | None]) -> Softmax | None:
     return first if len(found) == 1 else replace(first, scores=None)
 
 
+def set_in_part(observer: Observer, call: Call) -> None:
+    """`scores[…] = …`: still scores, where a bias was added to a part of them, or a mask set."""
+    target, value = call.argument(0), call.argument(2)
+    trace, new = observer.trace(target), observer.trace(value)
+    if not isinstance(target, Tensor) or trace is None:
+        return
+    product, same = trace.product, new.product if new is not None else None
+    biased = product is not None and same is not None and same.left is product.left
+    if product is None or not (biased or observer.is_constant(value)):
+        observer.book.discard(target)
+    else:
+        observer.book.set(target, Trace(frozenset({fresh_atom()}), product=product))
+
+
 def both_gates(gates: list[Gate | None], atoms: frozenset[Atom]) -> Gate | None:
     """Return the gate that gates combine to, or None unless all of them are gates."""
     found = [gate for gate in gates if gate is not None]

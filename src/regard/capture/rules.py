@@ -89,6 +89,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(spellings.DIVIDING, divided),
     **dict.fromkeys(spellings.CONTRACTING, contracted),
     **dict.fromkeys(spellings.LAYERS, through_layer),
+    "__setitem__": passing.set_in_part,
     "softmax": softmax_taken,
     "_safe_softmax": softmax_taken,
     "normalize": normalised_again,
