@@ -37,7 +37,7 @@ from regard.core.record import AttentionRecord
 from result import RESULTS, record
 
 EXACT = 1e-5
-LIMIT_S = 600
+LIMIT_S = 300
 
 
 def main() -> None:
@@ -50,7 +50,11 @@ def main() -> None:
     rows = _done()
     models = catalogue({name: row["model"] for name, row in rows.items() if "model" in row})
     wanted = [n for n in models if any(fnmatchcase(n, glob) for glob in asked)] if asked else []
-    for name in wanted or [n for n in models if not asked and n not in rows]:
+    if not asked:
+        wanted = [n for n in models if n not in rows]
+        if arguments.locate:
+            wanted += [n for n in models if n in rows and _may_be_located(rows[n])]
+    for name in wanted:
         started = time.perf_counter()
         rows[name] = row_of(models[name], locate=arguments.locate)
         if rows[name].get("sites") == 0:
@@ -58,6 +62,10 @@ def main() -> None:
         print(f"{name} ({time.perf_counter() - started:.0f} s)", json.dumps(rows[name]), flush=True)
         _save({n: rows[n] for n in models if n in rows})
     print(json.dumps(summary(rows), indent=2))
+
+
+def _may_be_located(row: dict[str, Any]) -> bool:
+    return row.get("sites", 0) > 0 and not row.keys() & {"tokens_located", "not_located"}
 
 
 def _done() -> dict[str, dict[str, Any]]:
@@ -112,7 +120,10 @@ def figures(subject: Subject, *, locate: bool) -> dict[str, Any]:
         "output_changed_by": changed_by(plain, captured),
     }
     if locate:
-        row["tokens_located"] = located(records)
+        try:
+            row["tokens_located"] = located(records)
+        except TimeoutError as error:
+            row["not_located"] = str(error)
     del seen, records
     return row | agreement(subject)
 
@@ -129,13 +140,22 @@ def relative_error(record: AttentionRecord) -> float:
 
 
 def located(records: tuple[AttentionRecord, ...]) -> float | None:
-    """Return the share of the tokens of softmax sites, queries and keys, that were placed."""
+    """Return the share of the tokens of softmax and linear sites, among those with a place.
+
+    Queries and keys both count. None where no token has a place, as with words.
+    """
     have = total = 0
     for seen in records:
-        if seen.kind == "softmax" and seen.mixes == "tokens":
-            _, _, queries, keys = seen.operator.shape
-            total += queries + keys
-            have += queries * (seen.query_grid is not None) + keys * (seen.key_grid is not None)
+        if seen.kind not in ("softmax", "linear") or seen.mixes != "tokens":
+            continue
+        batch, _, queries, keys = seen.operator.shape
+        sides = (("query", seen.query_grid, queries), ("key", seen.key_grid, keys))
+        for side, grid, tokens in sides:
+            if grid is not None:
+                have += grid.placed
+                total += grid.groups * (grid.tokens - grid.prefix)
+            elif side in seen.unclear:
+                total += tokens * batch // seen.images
     return round(have / total, 4) if total else None
 
 

@@ -11,7 +11,7 @@ from tests.reference import operators as twin
 from regard.capture.operators import DenseOperator, SoftmaxOperator
 from regard.core.errors import InputError
 from regard.core.grid import NO_PLACE, Grid
-from regard.core.record import AttentionRecord, SiteTensors
+from regard.core.record import AttentionRecord, Places, SiteTensors
 from regard.core.window_operator import WindowOperator
 
 
@@ -71,7 +71,7 @@ def test_swin_windows_are_masked_attention_over_the_lattice(shift):
         "softmax",
         SiteTensors(v, v),
         "recomputed",
-        grids=lambda: (grid, grid),
+        grids=lambda: Places(grid, grid),
         images=2,
         _operator=SoftmaxOperator(*inner, scale=0.5),
     )

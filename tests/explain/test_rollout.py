@@ -13,7 +13,7 @@ from regard.capture.operators import DenseOperator, SoftmaxOperator
 from regard.core.errors import InputError, MissingPackage
 from regard.core.grid import NO_PLACE, Grid
 from regard.core.packages import require
-from regard.core.record import AttentionRecord, SiteTensors
+from regard.core.record import AttentionRecord, Places, SiteTensors
 from regard.core.seeding import seeded
 from regard.explain.rollout import rollout, rollout_operator
 
@@ -31,7 +31,7 @@ def record(operator, queries=None, keys=SAME, images=2, kind="softmax"):
         kind,
         SiteTensors(v, v),
         "recomputed",
-        grids=lambda: (queries, keys),
+        grids=lambda: Places(queries, keys),
         images=images,
         _operator=operator,
     )

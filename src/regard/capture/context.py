@@ -16,7 +16,7 @@ from regard.capture.modules import ModuleStack
 from regard.capture.observer import Observer
 from regard.capture.sighting import Keep, Sighting
 from regard.core.errors import NothingCaptured, unknown_name
-from regard.core.record import Grids
+from regard.core.record import Places
 
 _LOOKED_FOR = (
     "fused attention (scaled_dot_product_attention, flex_attention), a softmax whose output "
@@ -79,7 +79,7 @@ def capture(
         raise NothingCaptured(_why_nothing(observer))
 
 
-def _locate(observer: Observer, locator: Locator, sighting: Sighting, counted: Grids) -> Grids:
+def _locate(observer: Observer, locator: Locator, sighting: Sighting, counted: Places) -> Places:
     """Find where tokens lie; what runs again for that is not captured a second time."""
     with observer.looking_away():
         return locator(sighting, counted)

@@ -11,7 +11,7 @@ A token that follows no pattern has no place: a class token, a register, an obje
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -41,7 +41,7 @@ from regard.capture.structured_light import (
     read,
 )
 from regard.core.grid import NO_PLACE, Grid
-from regard.core.record import AttentionRecord, Grids, nowhere
+from regard.core.record import AttentionRecord, Places
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Seen:
 Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
 """Captures a module while something runs. The grids of the records are what counting suggests."""
 
-Located = dict[SiteCall, Grids]
+Located = dict[SiteCall, Places]
 
 _SIDES = ("query", "key")
 # Of the noise, at most.
@@ -76,17 +76,17 @@ class Locator:
         self.modules = modules
         self.look = look
 
-    def __call__(self, sighting: Sighting, expected: Grids) -> Grids:
+    def __call__(self, sighting: Sighting, expected: Places) -> Places:
         """Return where the queries and keys of a sighting lie."""
         outermost = self.modules.outermost.get(sighting.running[0].name)
         replay = None if outermost is None else replay_of(outermost, self.modules.model)
         if replay is None:
-            return nowhere()
+            return Places()
         known = _KNOWN.setdefault(self.modules.model, {})
         key = (replay.name, *(tuple(getattr(leaf, "shape", ())) for leaf in replay.leaves))
         if key not in known:
             known[key] = locate(replay, self.look)
-        return known[key].get((sighting.site, sighting.call), nowhere())
+        return known[key].get((sighting.site, sighting.call), Places())
 
 
 def locate(replay: Replay, look: Look) -> Located:
@@ -111,8 +111,8 @@ def locate(replay: Replay, look: Look) -> Located:
     for inner in _inner_replays(replay, {name for name in nearest.values() if name is not None}):
         around = [call for call in rest if nearest[call] == inner.name]
         found |= _measured(inner, replay, look, around)
-    rest = {call: seen for call, seen in rest.items() if found.get(call, nowhere()) == nowhere()}
-    known = [grid for grids in found.values() for grid in grids if grid is not None]
+    rest = {call: seen for call, seen in rest.items() if not _is_placed(found.get(call))}
+    known = [g for places in found.values() for g in (places.query, places.key) if g is not None]
     return found | _measured(replay, replay, look, rest, known)
 
 
@@ -137,19 +137,19 @@ def _confirmed(replay: Replay, look: Look, sites: Mapping[SiteCall, Seen]) -> Lo
     earlier site, where it was plain to see, is taken on less evidence: tokens that had changed
     places since would not agree with it at all.
     """
-    counted = {call: (s.record.query_grid, s.record.key_grid) for call, s in sites.items()}
-    if not any(None not in grids for grids in counted.values()) or len(replay.axes) != 2:
+    counted = {call: Places(s.record.query_grid, s.record.key_grid) for call, s in sites.items()}
+    if not any(p.query and p.key for p in counted.values()) or len(replay.axes) != 2:
         return {}
     moved = _moved(replay, replay, opposite_halves(replay.axes), look)
     agreement: dict[SiteCall, float] = {}
-    for call, grids in counted.items():
+    for call, places in counted.items():
         sides = [moved.get(call, {}).get(side) for side in _SIDES]
-        agreement[call] = min(map(_agreement, sides, grids))
-    plain = [grids for call, grids in counted.items() if agreement[call] >= _PLAIN]
+        agreement[call] = min(map(_agreement, sides, (places.query, places.key)))
+    plain = [places for call, places in counted.items() if agreement[call] >= _PLAIN]
     return {
-        call: grids
-        for call, grids in counted.items()
-        if agreement[call] >= (_LIKELY if grids in plain else _PLAIN)
+        call: places
+        for call, places in counted.items()
+        if agreement[call] >= (_LIKELY if places in plain else _PLAIN)
     }
 
 
@@ -192,26 +192,39 @@ def _measured(
             sides, before = moved.get(call, {}), total.get(call, {})
             total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
             placed = {side: _placed(m, replay, outer, plain) for side, m in total[call].items()}
-            query, key = (placed.get(side, (None, True))[0] for side in _SIDES)
-            found[call] = query, key
-            plain += [grid for grid, sure in placed.values() if grid is not None and sure]
-            if all(sure for _, sure in placed.values()):
+            grids = {side: one.grid for side, one in placed.items()}
+            unclear = frozenset(side for side, one in placed.items() if one.unclear)
+            found[call] = Places(grids.get("query"), grids.get("key"), unclear)
+            plain += [one.grid for one in placed.values() if one.grid is not None and one.sure]
+            if all(one.sure for one in placed.values()):
                 unsure.remove(call)
     return found
 
 
-def _placed(
-    moved: Moved, replay: Replay, outer: Replay, plain: Collection[Grid]
-) -> tuple[Grid | None, bool]:
-    """Return where tokens lie, and whether there is nothing that more light could tell."""
+def _is_placed(places: Places | None) -> bool:
+    return places is not None and not (places.query is None and places.key is None)
+
+
+class _Side(NamedTuple):
+    """What is known of one side of a site: its grid, and whether more light could tell more."""
+
+    grid: Grid | None
+    sure: bool
+
+    @property
+    def unclear(self) -> bool:
+        return self.grid is None and not self.sure
+
+
+def _placed(moved: Moved, replay: Replay, outer: Replay, plain: Collection[Grid]) -> _Side:
     shape = (len(replay.axes), len(PERIODS), PHASES)
     movement = moved.sum(-2).unflatten(0, shape).numpy()
     reading = read(movement, replay.size)
     grid, somewhere = place(reading, outer.size), int(reading.has_place.sum())
     if somewhere < _FEWEST or (grid is not None and grid.placed == somewhere):
-        return grid, True
+        return _Side(grid, sure=True)
     as_before = _as_before(movement[:, 0, ::2], plain)
-    return (as_before, True) if as_before is not None else (grid, False)
+    return _Side(grid, sure=False) if as_before is None else _Side(as_before, sure=True)
 
 
 def _as_before(

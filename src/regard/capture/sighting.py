@@ -24,8 +24,8 @@ from regard.capture.sampling import Level, locations_of, operator_of, values_of
 from regard.core.operator import AttentionOperator
 from regard.core.record import (
     AttentionRecord,
-    Grids,
     Mixes,
+    Places,
     Provenance,
     SiteKind,
     SiteTensors,
@@ -44,12 +44,12 @@ _OPERATOR_PARTS = {
 }
 
 
-def counted(sighting: "Sighting", expected: Grids) -> Grids:
+def counted(sighting: "Sighting", expected: Places) -> Places:
     """Take where tokens lie from their number alone."""
     return expected
 
 
-Locate = Callable[["Sighting", Grids], Grids]
+Locate = Callable[["Sighting", Places], Places]
 """Where the tokens of a sighting lie, given what their number suggests."""
 
 
@@ -187,20 +187,21 @@ class Sighting:
 
     def _grids(
         self, tensors: SiteTensors, operator: AttentionOperator | None, locate: Locate
-    ) -> Grids:
+    ) -> Places:
         shapes = [running.input_shape for running in self.running]
         if operator is None:
             gated = None if self.turned else tuple(tensors.value.shape)
             grid = None if gated is None else locate_map(gated, shapes, self.maps)
-            return grid, grid
+            return Places(grid, grid)
         if len(self.levels) > 1:
-            return None, None  # several grids, one after the other
+            # Several grids, one after the other.
+            return Places(unclear=frozenset({"query", "key"}))
         if self._mixes(tensors.value) == "channels":
-            return None, None
+            return Places()
         batch, _, queries, keys = operator.shape
-        expected: Grids = (None, None)
+        expected = Places()
         if shapes[0] is not None and batch == shapes[0][0]:
-            expected = (
+            expected = Places(
                 locate_tokens(queries, shapes, self.maps),
                 locate_tokens(keys, shapes, self.maps),
             )

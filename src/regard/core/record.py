@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,16 +16,24 @@ from regard.core.window_operator import WindowOperator
 SiteKind = Literal["softmax", "linear", "sampled", "gate"]
 Provenance = Literal["exact", "recomputed", "approximate"]
 Mixes = Literal["tokens", "channels"]
-Grids = tuple[Grid | None, Grid | None]
-"""Where a site's queries lie, and its keys; None for a side whose tokens have no places."""
-
 # Rows of weights that are in memory at once while they are checked.
 _ROWS = 256
 
 
-def nowhere() -> Grids:
-    """Return no places, for the queries and for the keys."""
-    return None, None
+class Places(NamedTuple):
+    """Where the tokens of a site lie on the input.
+
+    Attributes:
+        query: where the queries lie; None if they have no places.
+        key: where the keys lie; None if they have no places.
+        unclear: the sides (`query`, `key`) whose tokens do see single places of the input, of which
+            no lattice could be made.
+
+    """
+
+    query: Grid | None = None
+    key: Grid | None = None
+    unclear: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class AttentionRecord:
     tensors: SiteTensors
     provenance: Provenance
     call: int = 0
-    grids: Callable[[], Grids] = field(default=nowhere, repr=False, compare=False)
+    grids: Callable[[], Places] = field(default=Places, repr=False, compare=False)
     images: int | None = None
     mixes: Mixes = "tokens"
     _operator: AttentionOperator | None = field(default=None, repr=False)
@@ -125,18 +133,26 @@ class AttentionRecord:
         return WindowOperator(operator, self.query_grid, self.key_grid) if folded else operator
 
     @cached_property
-    def _found(self) -> Grids:
+    def _places(self) -> Places:
         return self.grids()
 
     @property
     def query_grid(self) -> Grid | None:
         """Where the queries lie on the input; None if they have no places."""
-        return self._found[0]
+        return self._places.query
 
     @property
     def key_grid(self) -> Grid | None:
         """Where the keys lie on the input; None if they have no places."""
-        return self._found[1]
+        return self._places.key
+
+    @property
+    def unclear(self) -> frozenset[str]:
+        """The sides (`query`, `key`) whose tokens have places that could not be told.
+
+        Tokens without any place (class tokens, object queries, words) are not among them.
+        """
+        return self._places.unclear
 
     @property
     def grid(self) -> Grid | None:
