@@ -27,7 +27,7 @@ from regard.capture.replay import (
     axes_of_map,
     movements,
     replay_of,
-    replay_of_map,
+    replays_of_map,
 )
 from regard.capture.sighting import Sighting
 from regard.capture.structured_light import (
@@ -109,7 +109,8 @@ def locate(replay: Replay, look: Look) -> Located:
     rest = {call: seen for call, seen in sites.items() if call not in found}
     nearest = {call: _nearest_map(seen.running, replay) for call, seen in rest.items()}
     for inner in _inner_replays(replay, {name for name in nearest.values() if name is not None}):
-        around = [call for call in rest if nearest[call] == inner.name]
+        open_sites = [call for call in rest if not _is_placed(found.get(call))]
+        around = [call for call in open_sites if nearest[call] == inner.name]
         found |= _measured(inner, replay, look, around)
     rest = {call: seen for call, seen in rest.items() if not _is_placed(found.get(call))}
     known = [g for places in found.values() for g in (places.query, places.key) if g is not None]
@@ -272,19 +273,19 @@ def _nearest_map(running: tuple[Running, ...], replay: Replay) -> str | None:
     """Return the innermost module around a site that is given a map of the image."""
     for module in reversed(running[1:]):
         shape = module.input_shape
-        if shape is not None and axes_of_map(shape, replay.size) is not None:
+        if shape is not None and axes_of_map(shape, replay.size):
             return module.name
     return None
 
 
 def _inner_replays(outer: Replay, names: set[str]) -> list[Replay]:
     """Run the model once, and keep what the named modules are given."""
-    kept: dict[str, Replay | None] = {}
+    kept: dict[str, list[Replay]] = {}
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
             if name not in kept:
-                kept[name] = replay_of_map(name, module, args, kwargs, outer.size)
+                kept[name] = replays_of_map(name, module, args, kwargs, outer.size)
 
         return hook
 
@@ -297,4 +298,4 @@ def _inner_replays(outer: Replay, names: set[str]) -> list[Replay]:
     finally:
         for hook in hooks:
             hook.remove()
-    return [replay for replay in kept.values() if replay is not None]
+    return [replay for replays in kept.values() for replay in replays]

@@ -97,21 +97,24 @@ def replay_of(call: OutermostCall, model: nn.Module) -> Replay | None:
     return None if axes is None else Replay(name, call.module, leaves, structure, lit, axes)
 
 
-def replay_of_map(
+def replays_of_map(
     name: str,
     module: nn.Module,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     image: tuple[int, ...],
-) -> Replay | None:
-    """Prepare the call of an inner module whose first tensor is a map of the image."""
+) -> list[Replay]:
+    """Prepare the call of an inner module whose first tensor is a map of the image.
+
+    One for each way in which that tensor may be read as such a map.
+    """
     leaves, structure = pytree.tree_flatten((tuple(args), dict(kwargs)))
     leaves = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     for lit, leaf in enumerate(leaves):
         if isinstance(leaf, Tensor) and leaf.is_floating_point():
-            axes = axes_of_map(tuple(leaf.shape), image)
-            return None if axes is None else Replay(name, module, leaves, structure, lit, axes)
-    return None
+            readings = axes_of_map(tuple(leaf.shape), image)
+            return [Replay(name, module, leaves, structure, lit, axes) for axes in readings]
+    return []
 
 
 def _first_lit(leaves: Sequence[Any]) -> int | None:
@@ -141,24 +144,25 @@ def _axes_of_image(shape: Sequence[int]) -> Axes | None:
     return (2, 3, 4) if shape[1] in _COLOURS else None
 
 
-def axes_of_map(shape: tuple[int, ...], image: tuple[int, ...]) -> Axes | None:
-    """Return which axes of a module's input are rows and columns of the image, if any are.
+def axes_of_map(shape: tuple[int, ...], image: tuple[int, ...]) -> list[Axes]:
+    """Return which axes of a module's input may be rows and columns of the image.
 
-    They have the image's proportions, are no longer than it, and belong to one image.
+    They have the image's proportions, are no longer than it, and belong to one image. Channels
+    may be first or last, and happen to be as many as would fit.
 
     Args:
-        shape: of the input, channels first or last.
+        shape: of the input.
         image: height and width.
 
     """
     if len(shape) != 4 or shape[0] != 1 or len(image) != 2:
-        return None
-    for axes in ((2, 3), (1, 2)):
-        rows, cols = (shape[axis] for axis in axes)
-        fits = abs(rows * image[1] / image[0] - cols) < 1 and rows <= image[0]
-        if fits and min(rows, cols) > 1:
-            return axes
-    return None
+        return []
+
+    def fits(rows: int, cols: int) -> bool:
+        same = abs(rows * image[1] / image[0] - cols) < 1
+        return same and rows <= image[0] and min(rows, cols) > 1
+
+    return [axes for axes in ((2, 3), (1, 2)) if fits(shape[axes[0]], shape[axes[1]])]
 
 
 def movements(
