@@ -271,3 +271,34 @@ def test_locating_leaves_mode_randomness_and_hooks_alone():
     assert not torch.equal(state, after_model)
     assert all(module.training for module in model.modules())
     assert not any(m._forward_pre_hooks or m._forward_hooks for m in model.modules())
+
+
+class Masked(nn.Module):
+    """Some of the tokens see each other, as in a masked autoencoder."""
+
+    def __init__(self, kept=None):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 96, 8, stride=8)
+        self.kept = kept
+
+    def forward(self, x):
+        kept = torch.randperm(48)[:12] if self.kept is None else self.kept
+        tokens = self.stem(x).flatten(2).mT[:, None, kept]
+        return F.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+def test_tokens_that_are_a_part_of_a_map():
+    kept = torch.tensor([3, 40, 17, 9, 25, 0, 31, 47, 12, 22, 36, 29])
+    with seeded(0):
+        model = Masked(kept)
+    (record,) = captured(model, 48, 64)
+    check(record.key_grid, kept.numpy()[None], (8, 8))
+    assert (record.key_grid.rows, record.key_grid.cols) == (6, 8)
+
+
+def test_tokens_that_are_picked_at_random_are_not_placed():
+    with seeded(0):
+        model = Masked()
+    (record,) = captured(model, 48, 64)
+    assert record.key_grid is None
+    assert record.unclear == {"query", "key"}

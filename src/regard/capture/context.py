@@ -92,7 +92,10 @@ def _look(module: nn.Module, run: Callable[[], None]) -> list[Seen]:
             run()
     except NothingCaptured:
         return []
-    return [Seen(sighting.record(), sighting.running) for sighting in seen.sightings]
+    return [
+        Seen(sighting.record(), sighting.running, frozenset(sighting.maps))
+        for sighting in seen.sightings
+    ]
 
 
 def _module_stack(model: nn.Module, patterns: tuple[str, ...]) -> ModuleStack:

@@ -70,8 +70,15 @@ class Contraction:
         own = own or [a for a in self.letters(side)[-2:] if a in self.result and a not in other]
         return self.result.index(own[-1]) if own else None
 
-    def matrix_axes(self, weights: Side) -> MatrixAxes:
-        """Read one factor as the weights and the other as the values."""
+    def matrix_axes(self, weights: Side, heads: int) -> MatrixAxes:
+        """Read one factor as the weights and the other as the values.
+
+        Args:
+            weights: which factor.
+            heads: how many the module says it has. (batch, heads, window, …) is as usual as
+                (batch, window, heads, …): of several batch axes, one of that length comes last.
+
+        """
         mine = self.letters(weights)
         theirs = self.letters(opposite(weights))
         key = "".join(a for a in mine if a in self.summed)
@@ -80,6 +87,9 @@ class Contraction:
         width = "".join(a for a in theirs if a not in mine)
         if not batch:  # the values have no batch, as a learned memory: (batch, …, query) @ (key, d)
             batch, query = query[:-1], query[-1:]
+        fitting = [a for a in batch[1:] if self.sizes[a] == heads]
+        if len(batch) > 2 and fitting:
+            batch = batch.replace(fitting[-1], "") + fitting[-1]
         return MatrixAxes(batch, query, key, width)
 
     def matrices(self, tensor: Tensor, letters: str, batch: str, rows: str, columns: str) -> Tensor:

@@ -1,6 +1,6 @@
 """From measured positions to a lattice: its rows and columns, and which token is which cell."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -12,6 +12,10 @@ from scipy.optimize import linear_sum_assignment
 _NEAR = 0.5
 # Of all tokens, this share must be that near, or there is no lattice.
 _ENOUGH = 0.9
+# Fewer tokens than this could be anywhere on a map that has more cells than there are tokens, and
+# further from the middles of its cells (0.41 cells: anywhere at all).
+_FEWEST_OF_PART = 8
+_SPREAD_OF_PART = 0.2
 # Of positions, to the lattice's: convolutions shift a little, and stretch a little.
 _MOST_STRETCHED = 1.5
 # Where so few cells are left, a token next to one of them is placed by elimination.
@@ -41,18 +45,42 @@ class Lattice:
         return float((self.distance < _NEAR).mean())
 
     @property
+    def spread(self) -> float:
+        """Root mean square distance of the tokens from the middles of their cells."""
+        return float(np.sqrt((self.distance**2).mean()))
+
+    @property
+    def is_sound(self) -> bool:
+        """True if the tokens do fill this lattice."""
+        return self.confidence >= _ENOUGH
+
+    @property
     def sure(self) -> np.ndarray:
         """True for each token that can be in no other cell."""
         return self.distance < (1.0 if self.confidence >= _ALMOST_ALL else _NEAR)
 
 
-def fit_lattice(position: Float[np.ndarray, "axis token"]) -> Lattice | None:
-    """Find the lattice that tokens fill, one a cell, or return None if they fill none.
+def fit_lattice(
+    position: Float[np.ndarray, "axis token"], maps: Collection[tuple[int, ...]] = ()
+) -> Lattice | None:
+    """Find the lattice that tokens fill, one a cell, or a part of; None if there is none.
 
     Args:
         position: of each token, in 0 … 1 along each axis.
+        maps: shapes of maps that the model has made; tokens may be some of the cells of one.
 
     """
+    whole = _filled(position)
+    if whole is not None and whole.is_sound:
+        return whole
+    larger = {shape for shape in maps if prod(shape) > position.shape[1] >= _FEWEST_OF_PART}
+    parts = [assign(position, shape) for shape in larger if len(shape) == len(position)]
+    best = min(parts, key=lambda lattice: lattice.spread, default=None)
+    return best if best is not None and best.spread < _SPREAD_OF_PART else whole
+
+
+def _filled(position: np.ndarray) -> Lattice | None:
+    """Return the lattice that as many tokens as it has cells fill best."""
     axes, tokens = position.shape
     shapes = [shape for shape in _factorisations(tokens, axes) if min(shape) > 1]
     if not shapes or np.ptp(position, axis=1).min() < 1 / tokens:
@@ -62,8 +90,7 @@ def fit_lattice(position: Float[np.ndarray, "axis token"]) -> Lattice | None:
     stretch = np.ptp(aligned, axis=1) / np.ptp(position, axis=1)
     if stretch.max() > _MOST_STRETCHED or stretch.min() < 1 / _MOST_STRETCHED:
         return None
-    lattice = assign(aligned, shape)
-    return lattice if lattice.confidence >= _ENOUGH else None
+    return assign(aligned, shape)
 
 
 def assign(position: Float[np.ndarray, "axis token"], shape: tuple[int, ...]) -> Lattice:

@@ -98,8 +98,9 @@ def _kernelised(
     site, output, inner = observer.wanted_site(), call.output, product.contraction
     if site is None or output is None or inner is None:
         return None
-    axes, of_key = outer.matrix_axes(opposite(side)), inner.matrix_axes(middle)
-    heads = observer.heads_hint() if len(axes.batch) == 1 else 1
+    hint = observer.heads_hint()
+    axes, of_key = outer.matrix_axes(opposite(side), hint), inner.matrix_axes(middle, hint)
+    heads = hint if len(axes.batch) == 1 else 1
     cells = {"left": product.left, "right": product.right}
 
     def per_query(cell: Held, letters: str, columns: str) -> Part:

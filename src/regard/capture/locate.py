@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regard.capture.lattice import fit_lattice
+from regard.capture.lattice import Lattice, fit_lattice
 from regard.capture.modules import ModuleStack, Running
 from regard.capture.replay import (
     Moved,
@@ -46,10 +46,18 @@ from regard.core.record import AttentionRecord, Places
 
 @dataclass(frozen=True)
 class Seen:
-    """What a replay shows of one call of a site: its record, and the modules around it."""
+    """What a replay shows of one call of a site.
+
+    Attributes:
+        record: of the call.
+        running: the modules around it, outermost first.
+        maps: (rows, cols) of the maps that the model makes.
+
+    """
 
     record: AttentionRecord
     running: tuple[Running, ...]
+    maps: frozenset[tuple[int, int]]
 
 
 Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
@@ -58,8 +66,9 @@ Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
 Located = dict[SiteCall, Places]
 
 _SIDES = ("query", "key")
-# Of the noise, at most.
-_DRAWS = 4
+# Of the noise, at most; and the confidence below which more of them do not help.
+_DRAWS = 8
+_HOPEFUL = 0.4
 # Likeness of what tokens do to what they should: plain to see, or likely.
 _PLAIN = 0.97
 _LIKELY = 0.5
@@ -100,38 +109,59 @@ def locate(replay: Replay, look: Look) -> Located:
         look: captures a module while something runs.
 
     """
+    run = look(replay.module, replay.run)
     sites = {
         (replay.full_name(seen.record.site), seen.record.call): seen
-        for seen in look(replay.module, replay.run)
+        for seen in run
         if seen.record.kind != "gate"
     }
-    found = _confirmed(replay, look, sites)
+    if replay.draws_lots():
+        # Tokens that were picked at random lie elsewhere the next time.
+        return dict.fromkeys(sites, Places(unclear=frozenset(_SIDES)))
+    whole = _Scene(replay, replay, frozenset().union(*(seen.maps for seen in run)))
+    found = _confirmed(whole, look, sites)
     rest = {call: seen for call, seen in sites.items() if call not in found}
     nearest = {call: _nearest_map(seen.running, replay) for call, seen in rest.items()}
     for inner in _inner_replays(replay, {name for name in nearest.values() if name is not None}):
         open_sites = [call for call in rest if not _is_placed(found.get(call))]
         around = [call for call in open_sites if nearest[call] == inner.name]
-        found |= _measured(inner, replay, look, around)
+        found |= _measured(whole._replace(replay=inner), look, around)
     rest = {call: seen for call, seen in rest.items() if not _is_placed(found.get(call))}
     known = [g for places in found.values() for g in (places.query, places.key) if g is not None]
-    return found | _measured(replay, replay, look, rest, known)
+    return found | _measured(whole, look, rest, known)
+
+
+class _Scene(NamedTuple):
+    """What is lit: a module's input, in the run of the model that it belongs to.
+
+    Attributes:
+        replay: the module that is run again.
+        outer: the model.
+        maps: (rows, cols) of the maps that the model makes.
+
+    """
+
+    replay: Replay
+    outer: Replay
+    maps: frozenset[tuple[int, ...]]
 
 
 def _moved(
-    replay: Replay, outer: Replay, light: list[Pattern], look: Look, draw: int = 0
+    scene: _Scene, light: list[Pattern], look: Look, draw: int = 0
 ) -> dict[SiteCall, dict[str, Moved]]:
     """Put patterns on a module's input; return what moved, by the sites' names in the model."""
+    replay = scene.replay
 
     def records(change: Tensor | None) -> list[AttentionRecord]:
         return [seen.record for seen in look(replay.module, lambda: replay.run(change))]
 
     return {
-        (outer.full_name(replay.full_name(site)), call): sides
+        (scene.outer.full_name(replay.full_name(site)), call): sides
         for (site, call), sides in movements(replay, light, records, draw).items()
     }
 
 
-def _confirmed(replay: Replay, look: Look, sites: Mapping[SiteCall, Seen]) -> Located:
+def _confirmed(scene: _Scene, look: Look, sites: Mapping[SiteCall, Seen]) -> Located:
     """Return what counting suggests for the sites where the tokens' movement agrees with it.
 
     Deep in a trained model a token sees much besides its own place. There the layout of an
@@ -139,9 +169,9 @@ def _confirmed(replay: Replay, look: Look, sites: Mapping[SiteCall, Seen]) -> Lo
     places since would not agree with it at all.
     """
     counted = {call: Places(s.record.query_grid, s.record.key_grid) for call, s in sites.items()}
-    if not any(p.query and p.key for p in counted.values()) or len(replay.axes) != 2:
+    if not any(p.query and p.key for p in counted.values()) or len(scene.replay.axes) != 2:
         return {}
-    moved = _moved(replay, replay, opposite_halves(replay.axes), look)
+    moved = _moved(scene, opposite_halves(scene.replay.axes), look)
     agreement: dict[SiteCall, float] = {}
     for call, places in counted.items():
         sides = [moved.get(call, {}).get(side) for side in _SIDES]
@@ -172,11 +202,7 @@ def _likeness(movement: Float[np.ndarray, "axis half token"], grid: Grid) -> flo
 
 
 def _measured(
-    replay: Replay,
-    outer: Replay,
-    look: Look,
-    sites: Collection[SiteCall],
-    known: Collection[Grid] = (),
+    scene: _Scene, look: Look, sites: Collection[SiteCall], known: Collection[Grid] = ()
 ) -> Located:
     """Put all patterns on one module's input, and place the tokens of some sites in it.
 
@@ -188,16 +214,16 @@ def _measured(
     plain = list(known)
     unsure = list(sites)
     for draw in range(_DRAWS):
-        moved = _moved(replay, outer, patterns(replay.axes), look, draw) if unsure else {}
+        moved = _moved(scene, patterns(scene.replay.axes), look, draw) if unsure else {}
         for call in tuple(unsure):
             sides, before = moved.get(call, {}), total.get(call, {})
             total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
-            placed = {side: _placed(m, replay, outer, plain) for side, m in total[call].items()}
+            placed = {side: _placed(m, scene, plain) for side, m in total[call].items()}
             grids = {side: one.grid for side, one in placed.items()}
             unclear = frozenset(side for side, one in placed.items() if one.unclear)
             found[call] = Places(grids.get("query"), grids.get("key"), unclear)
             plain += [one.grid for one in placed.values() if one.grid is not None and one.sure]
-            if all(one.sure for one in placed.values()):
+            if not any(one.hopeful or (draw == 0 and not one.sure) for one in placed.values()):
                 unsure.remove(call)
     return found
 
@@ -211,21 +237,30 @@ class _Side(NamedTuple):
 
     grid: Grid | None
     sure: bool
+    hopeful: bool = False
 
     @property
     def unclear(self) -> bool:
         return self.grid is None and not self.sure
 
 
-def _placed(moved: Moved, replay: Replay, outer: Replay, plain: Collection[Grid]) -> _Side:
-    shape = (len(replay.axes), len(PERIODS), PHASES)
+def _placed(moved: Moved, scene: _Scene, plain: Collection[Grid]) -> _Side:
+    shape = (len(scene.replay.axes), len(PERIODS), PHASES)
     movement = moved.sum(-2).unflatten(0, shape).numpy()
-    reading = read(movement, replay.size)
-    grid, somewhere = place(reading, outer.size), int(reading.has_place.sum())
-    if somewhere < _FEWEST or (grid is not None and grid.placed == somewhere):
-        return _Side(grid, sure=True)
+    reading = read(movement, scene.replay.size)
+    somewhere = int(reading.has_place.sum())
+    if somewhere < _FEWEST:
+        return _Side(None, sure=True)
+    lattice = fit_lattice(reading.position[:, reading.has_place], scene.maps)
+    grid = None
+    if lattice is not None and lattice.is_sound:
+        grid = place(reading, lattice, scene.outer.size)
+        if grid.placed == somewhere:
+            return _Side(grid, sure=True)
     as_before = _as_before(movement[:, 0, ::2], plain)
-    return _Side(grid, sure=False) if as_before is None else _Side(as_before, sure=True)
+    if as_before is not None:
+        return _Side(as_before, sure=True)
+    return _Side(grid, sure=False, hopeful=lattice is not None and lattice.confidence >= _HOPEFUL)
 
 
 def _as_before(
@@ -244,18 +279,16 @@ def _as_before(
     return layouts[0] if _likeness(flat, layouts[0]) >= _LIKELY else None
 
 
-def place(reading: Reading, image: tuple[int, ...]) -> Grid | None:
-    """Return where tokens lie, from where they were measured; None if they fill no lattice.
+def place(reading: Reading, lattice: Lattice, image: tuple[int, ...]) -> Grid:
+    """Return the grid of tokens that lie on a lattice.
 
     Args:
         reading: of the tokens.
+        lattice: of those that have a place.
         image: length of the model's input along the patterns' axes, in pixels.
 
     """
     somewhere = reading.has_place
-    lattice = fit_lattice(reading.position[:, somewhere])
-    if lattice is None:
-        return None
     table = np.full(somewhere.shape, NO_PLACE, dtype=np.int64)
     table[somewhere] = np.where(lattice.sure, lattice.cells, NO_PLACE)
     *frames, rows, cols = lattice.shape

@@ -62,9 +62,20 @@ class Replay:
         leaves = list(self.leaves)
         if change is not None:
             leaves[self.lit] = leaves[self.lit] + change
+        with seeded(0):
+            self._call(leaves)
+
+    def _call(self, leaves: list[Any]) -> None:
         args, kwargs = pytree.tree_unflatten(leaves, self.structure)
-        with torch.no_grad(), evaluating(self.module), seeded(0):
+        with torch.no_grad(), evaluating(self.module):
             self.module(*args, **kwargs)
+
+    def draws_lots(self) -> bool:
+        """Run the module, and tell whether it asked for random numbers, although in eval mode."""
+        with seeded(0):
+            before = torch.get_rng_state()
+            self._call(self.leaves)
+            return not torch.equal(before, torch.get_rng_state())
 
     def noise(self, draw: int) -> Tensor:
         """Return the noise that patterns modulate, of one of several draws."""
@@ -224,6 +235,11 @@ def _sides(record: AttentionRecord) -> dict[str, Tensor]:
 
 
 def _power(change: Tensor) -> Tensor:
-    """Return (batch, head, token): the square of the change, less what all tokens share."""
-    own = change - change.mean((0, 2), keepdim=True)
+    """Return (batch, head, token): the square of the change, less what all tokens share.
+
+    Tokens that do not move at all, as padding and masked ones, have no share in anything.
+    """
+    moving = change.abs().amax(-1, keepdim=True) > 0
+    shared = change.sum((0, 2), keepdim=True) / moving.sum((0, 2), keepdim=True).clamp(min=1)
+    own = torch.where(moving, change - shared, 0)
     return own.square().sum(-1).double().cpu()

@@ -74,7 +74,7 @@ def attended(
     if softmax.scores is not None:
         scores_layout = _scores_layout(softmax, softmax.scores.tensor, weights, heads)
         sighting.parts["scores"] = Part(softmax.scores, scores_layout or layout)
-    sighting.parts |= _asked(softmax, heads)
+    sighting.parts |= _asked(softmax, heads, observer.heads_hint())
     sighting.scale = softmax.product.scale if softmax.product is not None else 1.0
     observer.add(sighting)
     return sighting
@@ -87,7 +87,7 @@ def _scores_layout(softmax: Softmax, scores: Tensor, weights: Tensor, heads: int
     return AxisLast(softmax.scores_axis, heads)
 
 
-def _asked(softmax: Softmax, heads: int) -> dict[str, Part]:
+def _asked(softmax: Softmax, heads: int, hint: int) -> dict[str, Part]:
     """Return query and key, if the scores are known to be their product."""
     product, side = softmax.product, softmax.key_side
     if product is None or product.contraction is None or side is None:
@@ -95,7 +95,7 @@ def _asked(softmax: Softmax, heads: int) -> dict[str, Part]:
     contraction = product.contraction
     cells = {"left": product.left, "right": product.right}
     other = opposite(side)
-    axes = contraction.matrix_axes(other)
+    axes = contraction.matrix_axes(other, hint)
     heads = heads if len(axes.batch) == 1 else 1
 
     def part(of: Side, rows: str) -> Part:

@@ -34,8 +34,9 @@ def weighted(
     if site is None or output is None:
         return None
     weights, value = factors if side == "left" else factors[::-1]
-    axes = meeting.matrix_axes(side)
-    heads = observer.heads_hint() if len(axes.batch) == 1 else 1
+    hint = observer.heads_hint()
+    axes = meeting.matrix_axes(side, hint)
+    heads = hint if len(axes.batch) == 1 else 1
 
     def part(tensor: Tensor, letters: str, rows: str, columns: str) -> Part:
         layout = Matrices(meeting, letters, axes.batch, rows, columns, heads)
