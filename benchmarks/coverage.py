@@ -33,6 +33,7 @@ from torch import Tensor
 from coverage_models import WITHOUT_ATTENTION, Subject, catalogue
 from regard.capture import capture
 from regard.core.errors import NothingCaptured
+from regard.core.grid import NO_PLACE
 from regard.core.record import AttentionRecord
 from result import RESULTS, record
 
@@ -121,7 +122,7 @@ def figures(subject: Subject, *, locate: bool) -> dict[str, Any]:
     }
     if locate:
         try:
-            row["tokens_located"] = located(records)
+            row["tokens_located"] = located(records, placeless_tokens(subject))
         except TimeoutError as error:
             row["not_located"] = str(error)
     del seen, records
@@ -139,10 +140,16 @@ def relative_error(record: AttentionRecord) -> float:
     return record.error / largest if largest else record.error
 
 
-def located(records: tuple[AttentionRecord, ...]) -> float | None:
+def located(records: tuple[AttentionRecord, ...], placeless: set[int]) -> float | None:
     """Return the share of the tokens of softmax and linear sites, among those with a place.
 
     Queries and keys both count. None where no token has a place, as with words.
+
+    Args:
+        records: of all sites.
+        placeless: how many words or object queries the model has; so many tokens, or windows of
+            no image, are not expected to lie anywhere.
+
     """
     have = total = 0
     for seen in records:
@@ -152,11 +159,23 @@ def located(records: tuple[AttentionRecord, ...]) -> float | None:
         sides = (("query", seen.query_grid, queries), ("key", seen.key_grid, keys))
         for side, grid, tokens in sides:
             if grid is not None:
+                columns = (grid.table != NO_PLACE).any(0).nonzero()[0]
                 have += grid.placed
-                total += grid.groups * (grid.tokens - grid.prefix)
-            elif side in seen.unclear:
-                total += tokens * batch // seen.images
+                total += int((grid.table[:, columns[0] : columns[-1] + 1] != NO_PLACE).size)
+            elif side in seen.unclear and tokens not in placeless:
+                total += tokens * batch // (seen.images or 1)
     return round(have / total, 4) if total else None
+
+
+def placeless_tokens(subject: Subject) -> set[int]:
+    """Return how many object queries a model of transformers has, and words it was given."""
+    config = getattr(subject.model, "config", None)
+    names = ("num_queries", "num_detection_tokens", "decoder_num_queries")
+    counts = {getattr(config, name, None) for name in names}
+    inputs = subject.inputs if isinstance(subject.inputs, dict) else {}
+    words = inputs.get("input_ids")
+    counts |= set() if words is None else {words.shape[1]}
+    return {count for count in counts if isinstance(count, int)}
 
 
 def agreement(subject: Subject) -> dict[str, Any]:
