@@ -66,8 +66,7 @@ def capture(
     if keep not in ("tensors", "operators"):
         raise unknown_name("value of keep", keep, ("tensors", "operators"))
     model = modules.model
-    constants = frozenset(id(x) for x in (*model.parameters(), *model.buffers()))
-    observer = Observer(modules, patterns, keep, constants=constants)
+    observer = Observer(modules, patterns, keep, constants=modules.constants())
     seen = Captured(observer.seen, partial(_locate, observer, Locator(modules, _look)))
     try:
         with running_eagerly(), modules.watching(), Interceptor(observer):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from types import FunctionType
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 from torch._C._functorch import maybe_current_level
@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from regard.capture.held import Held
 from regard.capture.observer import Call, Observer
-from regard.capture.rules import RULES, overwrites_what_matters
+from regard.capture.rules import RULES, Rule, overwrites_what_matters
 
 # In place by name, but not in value.
 _HARMLESS = frozenset({"requires_grad_", "detach_", "retain_grad", "rename_", "share_memory_"})
@@ -25,13 +25,35 @@ def bare_name(func: Callable[..., Any]) -> str:
     return name.removeprefix("special_")
 
 
-def _writes_into(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+class Known(NamedTuple):
+    """What is known of a torch function by its name: found once, and asked for at every call.
+
+    Attributes:
+        name: without the underscore of in-place calls.
+        writes: True if it overwrites its first argument.
+        rule: what the observer makes of it, if anything.
+
+    """
+
+    name: str
+    writes: bool
+    rule: Rule | None
+
+
+def _known(func: Callable[..., Any]) -> Known:
+    name = bare_name(func)
+    in_place = name.endswith("_") and not name.endswith("__")
+    writes = (in_place and name not in _HARMLESS) or name in {"__setitem__", "__set__"}
+    name = name.removesuffix("_") if in_place else name
+    return Known(name, writes, RULES.get(name))
+
+
+def _written(writes: bool, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
     """Return the tensor that a call is about to overwrite, if any."""
     out = kwargs.get("out")
     if isinstance(out, Tensor):
         return out
-    by_name = name.endswith("_") and not name.endswith("__") and name not in _HARMLESS
-    if by_name or name in {"__setitem__", "__set__"} or kwargs.get("inplace") is True:
+    if writes or kwargs.get("inplace") is True:
         target = args[0] if args else kwargs.get("input")
         return target if isinstance(target, Tensor) else None
     return None
@@ -43,6 +65,7 @@ class Interceptor(TorchFunctionMode):
     def __init__(self, observer: Observer) -> None:
         super().__init__()
         self.observer = observer
+        self._functions: dict[Callable[..., Any], Known] = {}
 
     def __torch_function__(
         self,
@@ -58,11 +81,11 @@ class Interceptor(TorchFunctionMode):
         if func is F.multi_head_attention_forward:
             with self:
                 return _looked_into(func)(*args, **kwargs)
-        name = bare_name(func)
-        target = _writes_into(name, args, kwargs)
-        if name.endswith("_") and not name.endswith("__"):
-            name = name.removesuffix("_")
-        rule = RULES.get(name)
+        known = self._functions.get(func)
+        if known is None:
+            known = self._functions[func] = _known(func)
+        name, writes, rule = known
+        target = _written(writes, args, kwargs) if writes or kwargs else None
         before: Held | None = None
         if target is not None:
             if rule is not None and overwrites_what_matters(self.observer, name, args):

@@ -53,8 +53,31 @@ def named_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             yield ".".join(parts) or type(model).__name__, module
 
 
+# Layers that compute no attention themselves and make no map of another size: most of a network's
+# modules, and hooks on them most of what following it would cost.
+_PLAIN_LAYERS = frozenset(
+    [
+        nn.BatchNorm2d,
+        nn.Dropout,
+        nn.Embedding,
+        nn.GELU,
+        nn.GroupNorm,
+        nn.Hardswish,
+        nn.Identity,
+        nn.LayerNorm,
+        nn.Linear,
+        nn.ReLU,
+        nn.ReLU6,
+        nn.Sigmoid,
+        nn.SiLU,
+        nn.Softmax,
+        nn.Tanh,
+    ]
+)
+
+
 class ModuleStack:
-    """The modules that are running, kept up to date by hooks.
+    """The modules that are running, kept up to date by hooks; plain layers are passed over.
 
     Attributes:
         model: the outermost of them.
@@ -74,6 +97,11 @@ class ModuleStack:
         self.maps: set[tuple[int, int]] = set()
         self._running: list[Running] = []
 
+    def constants(self) -> frozenset[int]:
+        """Return the ids of the model's parameters and buffers."""
+        own = (held for _, m in self._named for held in (m._parameters, m._buffers))
+        return frozenset(id(tensor) for held in own for tensor in held.values())
+
     @property
     def innermost(self) -> Running | None:
         """The module that is running now, or None outside the model."""
@@ -90,6 +118,8 @@ class ModuleStack:
         hooks: list[torch.utils.hooks.RemovableHandle] = []
         try:
             for name, module in self._named:
+                if module is not self.model and type(module) in _PLAIN_LAYERS:
+                    continue
                 enter = partial(self._enter, name)
                 hooks.append(
                     module.register_forward_pre_hook(enter, prepend=True, with_kwargs=True)
