@@ -24,18 +24,18 @@ NETWORKS = {
 
 
 def main() -> None:
-    """Train what is missing, evaluate, and write `results/cifar10.json`."""
+    """Train what is missing, evaluate what there is, and write `results/cifar10.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--runs", type=Path, default=Path("runs/cifar10"))
-    parser.add_argument("--only", choices=NETWORKS)
+    parser.add_argument("--only", choices=NETWORKS, help="train no other; all are evaluated")
     options = parser.parse_args()
     figures = {}
     for name, chosen in NETWORKS.items():
-        if options.only not in (None, name):
-            continue
         folder = options.runs / name
         if not is_finished(folder):
+            if options.only not in (None, name):
+                continue
             train(ClassifyOptions(**{**vars(chosen), "data": options.data}), folder)
         result, config = evaluate(folder, options.data), read_config(folder)
         figures[name] = {
