@@ -159,9 +159,11 @@ def located(records: tuple[AttentionRecord, ...], placeless: set[int]) -> float 
         sides = (("query", seen.query_grid, queries), ("key", seen.key_grid, keys))
         for side, grid, tokens in sides:
             if grid is not None:
-                columns = (grid.table != NO_PLACE).any(0).nonzero()[0]
+                # Tokens beyond the cells there are lie on what the model padded the map with.
+                unplaced = grid.groups * (grid.tokens - grid.prefix) - grid.placed
+                empty = grid.cells - len(set(grid.table.flatten()) - {NO_PLACE})
                 have += grid.placed
-                total += int((grid.table[:, columns[0] : columns[-1] + 1] != NO_PLACE).size)
+                total += grid.placed + min(unplaced, empty)
             elif side in seen.unclear and tokens not in placeless:
                 total += tokens * batch // (seen.images or 1)
     return round(have / total, 4) if total else None

@@ -65,7 +65,6 @@ _PLAIN_LAYERS = frozenset(
         nn.Hardswish,
         nn.Identity,
         nn.LayerNorm,
-        nn.Linear,
         nn.ReLU,
         nn.ReLU6,
         nn.Sigmoid,
