@@ -1,5 +1,7 @@
 """flex_attention: the weights equal the twin's, whatever the functions do to the scores."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -91,6 +93,19 @@ def test_grouped_queries_share_keys(qkv):
     expected = twin.weights(q.numpy(), shared.numpy(), D**-0.5)
     np.testing.assert_allclose(seen["Flexible"].operator.dense().numpy(), expected, rtol=1e-12)
     assert seen.verify()["Flexible"] < 1e-12
+
+
+def test_a_query_that_may_see_no_key_has_a_gradient_of_zero(qkv):
+    blocks = create_block_mask(never_for_the_first, None, H, N, M, device="cpu")
+    model = Flexible(block_mask=blocks)
+    with capture(model) as seen:
+        model(*qkv)
+    # On the CPU flex_attention itself refuses inputs that need a gradient.
+    q = qkv[0].requires_grad_()
+    operator = replace(seen["Flexible"].operator, query=q)
+    operator.rows(range(N)).square().sum().backward()
+    assert (q.grad[:, :, 0] == 0).all()
+    assert (q.grad[:, :, 1:] != 0).all()
 
 
 def test_the_output_is_what_it_is_outside(qkv):

@@ -291,9 +291,40 @@ def test_tokens_that_are_a_part_of_a_map():
     kept = torch.tensor([3, 40, 17, 9, 25, 0, 31, 47, 12, 22, 36, 29])
     with seeded(0):
         model = Masked(kept)
-    (record,) = captured(model, 48, 64)
+    (record,) = captured(model, x=torch.randn(1, 3, 48, 64))
     check(record.key_grid, kept.numpy()[None], (8, 8))
     assert (record.key_grid.rows, record.key_grid.cols) == (6, 8)
+
+
+def test_a_part_of_a_map_is_found_anew_and_for_one_image_alone():
+    with seeded(0):
+        model = Masked(torch.arange(12))
+    (first,) = captured(model, x=torch.randn(1, 3, 48, 64))
+    check(first.key_grid, np.arange(12)[None], (8, 8))
+    model.kept = torch.arange(30, 42)
+    (second,) = captured(model, x=torch.randn(1, 3, 48, 64))
+    check(second.key_grid, np.arange(30, 42)[None], (8, 8))
+    (both,) = captured(model, x=torch.randn(2, 3, 48, 64))
+    assert both.key_grid is None
+    assert both.unclear == {"query", "key"}
+
+
+class OtherWayInTraining(Memory):
+    """Asks with half of its tokens while it trains."""
+
+    def forward(self, x):
+        tokens = self.stem(x).flatten(2).mT[:, None]
+        tokens = tokens[:, :, ::2] if self.training else tokens
+        return F.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+def test_a_record_takes_no_grid_of_other_tokens():
+    with seeded(0):
+        model = OtherWayInTraining().train()
+    (record,) = captured(model, 32, 48)
+    assert record.operator.shape[2] == 12
+    assert record.key_grid is None
+    assert record.unclear == {"query", "key"}
 
 
 def test_tokens_that_are_picked_at_random_are_not_placed():

@@ -84,7 +84,7 @@ def _locate(observer: Observer, locator: Locator, sighting: Sighting, counted: P
         return locator(sighting, counted)
 
 
-def _look(module: nn.Module, run: Callable[[], None]) -> list[Seen]:
+def _look(module: nn.Module, run: Callable[[], object]) -> list[Seen]:
     """Capture a module while something runs."""
     try:
         with capture(module) as seen:

@@ -60,7 +60,7 @@ class Seen:
     maps: frozenset[tuple[int, int]]
 
 
-Look = Callable[[nn.Module, Callable[[], None]], list[Seen]]
+Look = Callable[[nn.Module, Callable[[], object]], list[Seen]]
 """Captures a module while something runs. The grids of the records are what counting suggests."""
 
 Located = dict[SiteCall, Places]
@@ -76,26 +76,52 @@ _LIKELY = 0.5
 _FEWEST = 4
 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Located]] = WeakKeyDictionary()
+_UNCLEAR = Places(unclear=frozenset(_SIDES))
 
 
 class Locator:
-    """Places the tokens of a model's sites, once for each model and size of input."""
+    """Places the tokens of a model's sites, once for each model and size of input.
+
+    Where a site has tokens for a part of the map only, these are others for another image, mask
+    or argument: they are found again for every capture, and for one image alone.
+    """
 
     def __init__(self, modules: ModuleStack, look: Look) -> None:
         self.modules = modules
         self.look = look
+        self._found: dict[str, Located] = {}
 
     def __call__(self, sighting: Sighting, expected: Places) -> Places:
         """Return where the queries and keys of a sighting lie."""
-        outermost = self.modules.outermost.get(sighting.running[0].name)
-        replay = None if outermost is None else replay_of(outermost, self.modules.model)
+        name = sighting.running[0].name
+        if name not in self._found:
+            self._found[name] = self._located(name)
+        return self._found[name].get((sighting.site, sighting.call), Places())
+
+    def _located(self, name: str) -> Located:
+        """Return where the tokens of all sites lie in a call of the user's."""
+        call, model = self.modules.outermost.get(name), self.modules.model
+        replay = None if call is None else replay_of(call, model)
         if replay is None:
-            return Places()
-        known = _KNOWN.setdefault(self.modules.model, {})
+            return {}
+        known = _KNOWN.setdefault(model, {})
         key = (replay.name, *(tuple(getattr(leaf, "shape", ())) for leaf in replay.leaves))
-        if key not in known:
-            known[key] = locate(replay, self.look)
-        return known[key].get((sighting.site, sighting.call), Places())
+        if key in known:
+            return known[key]
+        found = locate(replay, self.look)
+        if not any(_is_part(places) for places in found.values()):
+            known[key] = found
+        elif replay.images > 1:
+            return {call: _UNCLEAR if _is_part(p) else p for call, p in found.items()}
+        return found
+
+
+def _is_part(places: Places) -> bool:
+    """Return True if the tokens of a side are fewer than the cells of its map."""
+    return any(
+        grid is not None and grid.cells - grid.placed > (grid.table[:, grid.prefix :] < 0).sum()
+        for grid in (places.query, places.key)
+    )
 
 
 def locate(replay: Replay, look: Look) -> Located:
@@ -109,15 +135,16 @@ def locate(replay: Replay, look: Look) -> Located:
         look: captures a module while something runs.
 
     """
-    run = look(replay.module, replay.run)
+    random: list[bool] = []
+    run = look(replay.module, lambda: random.append(replay.run()))
     sites = {
         (replay.full_name(seen.record.site), seen.record.call): seen
         for seen in run
         if seen.record.kind != "gate"
     }
-    if replay.draws_lots():
+    if any(random):
         # Tokens that were picked at random lie elsewhere the next time.
-        return dict.fromkeys(sites, Places(unclear=frozenset(_SIDES)))
+        return dict.fromkeys(sites, _UNCLEAR)
     whole = _Scene(replay, replay, frozenset().union(*(seen.maps for seen in run)))
     found = _confirmed(whole, look, sites)
     rest = {call: seen for call, seen in sites.items() if call not in found}

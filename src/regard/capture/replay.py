@@ -42,6 +42,7 @@ class Replay:
         structure: to put them together again.
         lit: which of the leaves the pattern is put on.
         axes: of that leaf that run along the input's rows and columns (frames first).
+        images: how many the user's call had; only the first is repeated.
 
     """
 
@@ -51,31 +52,33 @@ class Replay:
     structure: Any = field(repr=False)
     lit: int
     axes: Axes
+    images: int = 1
 
     @property
     def size(self) -> tuple[int, ...]:
         """Length of the input along `axes`."""
         return tuple(self.leaves[self.lit].shape[axis] for axis in self.axes)
 
-    def run(self, change: Tensor | None = None) -> None:
-        """Call the module with `change` added to its input, always with the same randomness."""
+    @property
+    def device(self) -> torch.device:
+        """Where the input is."""
+        return self.leaves[self.lit].device
+
+    def run(self, change: Tensor | None = None) -> bool:
+        """Call the module with `change` added to its input, always with the same randomness.
+
+        Returns:
+            True if the module asked torch for random numbers, although in eval mode.
+
+        """
         leaves = list(self.leaves)
         if change is not None:
             leaves[self.lit] = leaves[self.lit] + change
-        with seeded(0):
-            self._call(leaves)
-
-    def _call(self, leaves: list[Any]) -> None:
         args, kwargs = pytree.tree_unflatten(leaves, self.structure)
-        with torch.no_grad(), evaluating(self.module):
+        with seeded(0), torch.no_grad(), evaluating(self.module):
+            before = _random_state(self.device)
             self.module(*args, **kwargs)
-
-    def draws_lots(self) -> bool:
-        """Run the module, and tell whether it asked for random numbers, although in eval mode."""
-        with seeded(0):
-            before = torch.get_rng_state()
-            self._call(self.leaves)
-            return not torch.equal(before, torch.get_rng_state())
+            return not torch.equal(before, _random_state(self.device))
 
     def noise(self, draw: int) -> Tensor:
         """Return the noise that patterns modulate, of one of several draws."""
@@ -91,8 +94,16 @@ class Replay:
         return self.name if site == type(self.module).__name__ else f"{self.name}.{site}"
 
 
+def _random_state(device: torch.device) -> Tensor:
+    """Return the state of torch's generators for the CPU and for the device."""
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    return torch.cat(states)
+
+
 def replay_of(call: OutermostCall, model: nn.Module) -> Replay | None:
-    """Prepare the user's call for one image; None if it was given no image.
+    """Prepare the user's call for its first image; None if it was given no image.
 
     The first tensor of four or five axes is the image or video; without one, the first of three
     is a spectrogram (batch, row, col).
@@ -105,7 +116,7 @@ def replay_of(call: OutermostCall, model: nn.Module) -> Replay | None:
     leaves = [_first_of(leaf, images) for leaf in leaves]
     axes = _axes_of_image(leaves[lit].shape)
     name = "" if call.module is model else call.name
-    return None if axes is None else Replay(name, call.module, leaves, structure, lit, axes)
+    return None if axes is None else Replay(name, call.module, leaves, structure, lit, axes, images)
 
 
 def replays_of_map(

@@ -21,6 +21,7 @@ from regard.capture.operators import (
 )
 from regard.capture.operators.flex import Modify
 from regard.capture.sampling import Level, locations_of, operator_of, values_of
+from regard.core.grid import Grid
 from regard.core.operator import AttentionOperator
 from regard.core.record import (
     AttentionRecord,
@@ -205,7 +206,21 @@ class Sighting:
                 locate_tokens(queries, shapes, self.maps),
                 locate_tokens(keys, shapes, self.maps),
             )
-        return locate(self, expected)
+        places = locate(self, expected)
+        fits = {
+            "query": _fits(places.query, batch, queries),
+            "key": _fits(places.key, batch, keys),
+        }
+        return Places(
+            places.query if fits["query"] else None,
+            places.key if fits["key"] else None,
+            places.unclear | {side for side, fit in fits.items() if not fit},
+        )
+
+
+def _fits(grid: Grid | None, batch: int, tokens: int) -> bool:
+    """Return False for a grid of other tokens: in training a model may take another way."""
+    return grid is None or (grid.tokens == tokens and batch % grid.groups == 0)
 
 
 def _apart(parts: dict[str, Part]) -> dict[str, Part]:

@@ -9,15 +9,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from regard.capture.operators.query_key import QueryKeyOperator, softmax_rows
 from regard.core.operator import Query, select_queries
 from regard.core.precision import at_least_single
-from regard.core.rowwise import RowwiseOperator
 
 Modify = Callable[..., Tensor]
 
 
 @dataclass(frozen=True)
-class FlexOperator(RowwiseOperator):
+class FlexOperator(QueryKeyOperator):
     """Attention recomputed from queries, keys and the model's own functions of the scores.
 
     Products run over blocks of rows. Half precision is computed with in float32.
@@ -31,22 +31,9 @@ class FlexOperator(RowwiseOperator):
 
     """
 
-    query: Tensor
-    key: Tensor
     modify: Modify
     allowed: Modify
     scale: float = 1.0
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(batch, heads, query, key)."""
-        batch, heads, query, _ = self.query.shape
-        return batch, heads, query, self.key.shape[2]
-
-    @property
-    def device(self) -> torch.device:
-        """Where queries and keys are."""
-        return self.query.device
 
     def scores(self, query: Query) -> Float[Tensor, "batch head some key"]:
         """Return what goes into the softmax; −∞ for a key that may not be seen."""
@@ -61,9 +48,7 @@ class FlexOperator(RowwiseOperator):
 
     def rows(self, query: Query) -> Float[Tensor, "batch head some key"]:
         """Return rows A[query, :]; of zeros for a query that may see no key at all."""
-        scores = self.scores(query)
-        blind = (scores == -torch.inf).all(-1, keepdim=True)
-        return scores.softmax(-1).masked_fill(blind, 0.0)
+        return softmax_rows(self.scores(query))
 
     def matvec(
         self, values: Float[Tensor, "batch head key d"]

@@ -2,17 +2,16 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from regard.capture.operators.query_key import QueryKeyOperator
 from regard.core.operator import Query, select_queries
 from regard.core.precision import at_least_single
-from regard.core.rowwise import RowwiseOperator
 
 
 @dataclass(frozen=True)
-class LinearOperator(RowwiseOperator):
+class LinearOperator(QueryKeyOperator):
     """φ(q)·φ(k)ᵀ over a normaliser. Half precision is computed with in float32.
 
     Attributes:
@@ -23,21 +22,8 @@ class LinearOperator(RowwiseOperator):
 
     """
 
-    query: Tensor
-    key: Tensor
     normaliser: Tensor | None = None
     scale: float = 1.0
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(batch, heads, query, key)."""
-        batch, heads, query, _ = self.query.shape
-        return batch, heads, query, self.key.shape[2]
-
-    @property
-    def device(self) -> torch.device:
-        """Where queries and keys are."""
-        return self.query.device
 
     def _per_query(self) -> Tensor:
         """Return φ(q) with the scale and the normaliser already in it."""

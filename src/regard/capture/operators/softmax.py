@@ -10,13 +10,14 @@ from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from regard.capture.operators import kernels
+from regard.capture.operators.query_key import QueryKeyOperator, softmax_rows
 from regard.core.operator import Query, select_queries
 from regard.core.precision import at_least_single
 from regard.core.rowwise import RowwiseOperator, block_elements
 
 
 @dataclass(frozen=True)
-class SoftmaxOperator(RowwiseOperator):
+class SoftmaxOperator(QueryKeyOperator):
     """Attention recomputed from queries and keys, never as a whole matrix unless asked for.
 
     Half-precision queries and keys are computed with in float32. Products need memory of the
@@ -34,22 +35,9 @@ class SoftmaxOperator(RowwiseOperator):
 
     """
 
-    query: Tensor
-    key: Tensor
     mask: Tensor | None = None
     scale: float = 1.0
     causal: bool = False
-
-    @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(batch, heads, query, key)."""
-        batch, heads, query, _ = self.query.shape
-        return batch, heads, query, self.key.shape[2]
-
-    @property
-    def device(self) -> torch.device:
-        """Where queries and keys are."""
-        return self.query.device
 
     def scores(self, query: Query) -> Float[Tensor, "batch head some key"]:
         """Return what goes into the softmax. A key that may not be seen has −∞."""
@@ -70,11 +58,7 @@ class SoftmaxOperator(RowwiseOperator):
         A query that may see no key at all has zeros, as PyTorch's fused attention has it.
         """
         scores = self.scores(query)
-        if self.mask is None:
-            return scores.softmax(-1)
-        blind = (scores == -torch.inf).all(-1, keepdim=True)
-        # Filled before as well as after: a softmax of −∞ alone has no gradient but NaN.
-        return scores.masked_fill(blind, 0.0).softmax(-1).masked_fill(blind, 0.0)
+        return scores.softmax(-1) if self.mask is None else softmax_rows(scores)
 
     def matvec(
         self, values: Float[Tensor, "batch head key d"]
