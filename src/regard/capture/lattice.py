@@ -16,6 +16,8 @@ _ENOUGH = 0.9
 # further from the middles of its cells (0.41 cells: anywhere at all).
 _FEWEST_OF_PART = 8
 _SPREAD_OF_PART = 0.2
+# Fewer tokens than this fill some lattice by chance; they must be a map that the model makes.
+_FEWEST_UNHEARD_OF = 9
 # Of positions, to the lattice's: convolutions shift a little, and stretch a little.
 _MOST_STRETCHED = 1.5
 # Where so few cells are left, a token next to one of them is placed by elimination.
@@ -71,12 +73,47 @@ def fit_lattice(
 
     """
     whole = _filled(position)
+    few = position.shape[1] < _FEWEST_UNHEARD_OF
+    if whole is not None and few and whole.shape not in maps:
+        return None
     if whole is not None and whole.is_sound:
         return whole
     larger = {shape for shape in maps if prod(shape) > position.shape[1] >= _FEWEST_OF_PART}
     parts = [assign(position, shape) for shape in larger if len(shape) == len(position)]
     best = min(parts, key=lambda lattice: lattice.spread, default=None)
     return best if best is not None and best.spread < _SPREAD_OF_PART else whole
+
+
+def cover(
+    position: Float[np.ndarray, "axis token"], maps: Collection[tuple[int, ...]]
+) -> Lattice | None:
+    """Find the finest map every cell of which has one of the tokens or several; None without one.
+
+    Windows that overlap show a cell more than once.
+
+    Args:
+        position: of each token, in 0 … 1 along each axis.
+        maps: shapes of maps that the model has made.
+
+    """
+    fewer = [shape for shape in maps if _FEWEST_UNHEARD_OF <= prod(shape) < position.shape[1]]
+    for shape in sorted(fewer, key=prod, reverse=True):
+        if len(shape) != len(position):
+            continue
+        cells, offset = _nearest(position, shape)
+        lattice = Lattice(shape, cells, np.abs(offset).max(0))
+        all_near = lattice.is_sound and lattice.spread < _SPREAD_OF_PART
+        if all_near and len(np.unique(cells)) == prod(shape):
+            return lattice
+    return None
+
+
+def _nearest(position: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell nearest to each position, and how far it is from its middle, in cells."""
+    size = np.array(shape)[:, None]
+    scaled = position * size - 0.5
+    nearest = np.clip(np.round(scaled), 0, size - 1).astype(np.int64)
+    return np.asarray(np.ravel_multi_index(tuple(nearest), shape)), scaled - nearest
 
 
 def _filled(position: np.ndarray) -> Lattice | None:
@@ -101,14 +138,12 @@ def assign(position: Float[np.ndarray, "axis token"], shape: tuple[int, ...]) ->
         shape: cells along each axis, at least as many as tokens in all.
 
     """
-    size = np.array(shape)[:, None]
-    scaled = position * size - 0.5
-    nearest = np.clip(np.round(scaled), 0, size - 1).astype(np.int64)
-    cells = np.asarray(np.ravel_multi_index(tuple(nearest), shape))
+    cells, offset = _nearest(position, shape)
+    scaled = position * np.array(shape)[:, None] - 0.5
     _, owner, count = np.unique(cells, return_inverse=True, return_counts=True)
     crowded = np.flatnonzero(count[owner] > 1)
     if len(crowded) > _LARGEST_ASSIGNMENT:
-        distance = np.abs(scaled - nearest).max(0)
+        distance = np.abs(offset).max(0)
         distance[crowded] = np.inf
         return Lattice(shape, cells, distance)
     if len(crowded):

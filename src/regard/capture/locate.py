@@ -9,38 +9,28 @@ where there is no such module.
 A token that follows no pattern has no place: a class token, a register, an object query, a word.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from weakref import WeakKeyDictionary
 
-import numpy as np
-from jaxtyping import Float
 from torch import Tensor, nn
 
-from regard.capture.lattice import Lattice, fit_lattice
 from regard.capture.modules import ModuleStack, Running
+from regard.capture.placing import LIKELY, PLAIN, Side, Surroundings, agreement, placed
 from regard.capture.replay import (
     Moved,
+    Movements,
     Replay,
     SiteCall,
-    axes_of_map,
     movements,
+    readings_as_map,
     replay_of,
-    replays_of_map,
+    replays_inside,
 )
 from regard.capture.sighting import Sighting
-from regard.capture.structured_light import (
-    PERIODS,
-    PHASES,
-    Pattern,
-    Reading,
-    likeness,
-    opposite_halves,
-    patterns,
-    read,
-)
-from regard.core.grid import NO_PLACE, Grid
+from regard.capture.structured_light import Pattern, opposite_halves, patterns
+from regard.core.grid import Grid
 from regard.core.record import AttentionRecord, Places
 
 
@@ -66,14 +56,10 @@ Look = Callable[[nn.Module, Callable[[], object]], list[Seen]]
 Located = dict[SiteCall, Places]
 
 _SIDES = ("query", "key")
-# Of the noise, at most; and the confidence below which more of them do not help.
+# Of the noise, at most.
 _DRAWS = 8
-_HOPEFUL = 0.4
-# Likeness of what tokens do to what they should: plain to see, or likely.
-_PLAIN = 0.97
-_LIKELY = 0.5
-# Tokens, without which no lattice can be told.
-_FEWEST = 4
+# Tokens in another order than the cells of their map fall far short of this (0.4 in Hiera).
+_AGREED = 0.8
 
 _KNOWN: WeakKeyDictionary[nn.Module, dict[Any, Located]] = WeakKeyDictionary()
 _UNCLEAR = Places(unclear=frozenset(_SIDES))
@@ -108,7 +94,13 @@ class Locator:
         key = (replay.name, *(tuple(getattr(leaf, "shape", ())) for leaf in replay.leaves))
         if key in known:
             return known[key]
-        found = locate(replay, self.look)
+        search = Search(replay, self.look)
+        if search.random and (replay.images > 1 or replay.module.training):
+            # Tokens that were picked at random were others for the other images.
+            return dict.fromkeys(search.sites, _UNCLEAR)
+        found = search.run()
+        if search.random:
+            return found
         if not any(_is_part(places) for places in found.values()):
             known[key] = found
         elif replay.images > 1:
@@ -124,218 +116,174 @@ def _is_part(places: Places) -> bool:
     )
 
 
-def locate(replay: Replay, look: Look) -> Located:
-    """Return where the tokens of every site lie.
-
-    What their number suggests is put to a short test first: four images for a model whose tokens
-    lie as one would expect, where finding them takes 32.
-
-    Args:
-        replay: the model's call for one image.
-        look: captures a module while something runs.
-
-    """
-    random: list[bool] = []
-    run = look(replay.module, lambda: random.append(replay.run()))
-    sites = {
-        (replay.full_name(seen.record.site), seen.record.call): seen
-        for seen in run
-        if seen.record.kind != "gate"
-    }
-    if any(random):
-        # Tokens that were picked at random lie elsewhere the next time.
-        return dict.fromkeys(sites, _UNCLEAR)
-    whole = _Scene(replay, replay, frozenset().union(*(seen.maps for seen in run)))
-    found = _confirmed(whole, look, sites)
-    rest = {call: seen for call, seen in sites.items() if call not in found}
-    nearest = {call: _nearest_map(seen.running, replay) for call, seen in rest.items()}
-    for inner in _inner_replays(replay, {name for name in nearest.values() if name is not None}):
-        open_sites = [call for call in rest if not _is_placed(found.get(call))]
-        around = [call for call in open_sites if nearest[call] == inner.name]
-        found |= _measured(whole._replace(replay=inner), look, around)
-    rest = {call: seen for call, seen in rest.items() if not _is_placed(found.get(call))}
-    known = [g for places in found.values() for g in (places.query, places.key) if g is not None]
-    return found | _measured(whole, look, rest, known)
-
-
-class _Scene(NamedTuple):
-    """What is lit: a module's input, in the run of the model that it belongs to.
+class Search:
+    """Finds where the tokens of all sites of a model lie.
 
     Attributes:
-        replay: the module that is run again.
-        outer: the model.
+        replay: the model's call for one image.
+        look: captures a module while something runs.
+        random: True if the model draws random numbers in eval mode.
+        sites: of the model.
         maps: (rows, cols) of the maps that the model makes.
+        counted: what the number of tokens suggests.
+        seen: of each side of each site, so far.
+        plain: the grids of each side that were plain to see.
 
     """
 
-    replay: Replay
-    outer: Replay
-    maps: frozenset[tuple[int, ...]]
+    def __init__(self, replay: Replay, look: Look) -> None:
+        random: list[bool] = []
+        run = look(replay.module, lambda: random.append(replay.run()))
+        self.replay, self.look, self.random = replay, look, any(random)
+        self.sites = {
+            (replay.full_name(seen.record.site), seen.record.call): seen
+            for seen in run
+            if seen.record.kind != "gate"
+        }
+        self.maps = frozenset[tuple[int, ...]]().union(*(seen.maps for seen in run))
+        self.counted = {
+            call: Places(seen.record.query_grid, seen.record.key_grid)
+            for call, seen in self.sites.items()
+        }
+        self.seen: dict[SiteCall, dict[str, Side]] = {call: {} for call in self.sites}
+        self.plain: dict[str, list[Grid]] = {side: [] for side in _SIDES}
 
+    def run(self) -> Located:
+        """Return where the tokens of every site lie.
 
-def _moved(
-    scene: _Scene, light: list[Pattern], look: Look, draw: int = 0
-) -> dict[SiteCall, dict[str, Moved]]:
-    """Put patterns on a module's input; return what moved, by the sites' names in the model."""
-    replay = scene.replay
+        What their number suggests is put to a short test first: four images for a model whose
+        tokens lie as one would expect, where finding them takes 32.
+        """
+        halves = self.halves()
+        self.confirm(halves)
+        for lit, sites in self.inner(dims=4):
+            self.measure(lit, sites)
+        for lit, sites in self.inner(dims=3):
+            self.measure(lit, sites, halves)
+        self.measure(self.replay, self.open())
+        return {call: _places(sides) for call, sides in self.seen.items()}
 
-    def records(change: Tensor | None) -> list[AttentionRecord]:
-        return [seen.record for seen in look(replay.module, lambda: replay.run(change))]
+    def open(self) -> list[SiteCall]:
+        """Return the sites of which a side could not be told so far, or none has a place."""
+        return [
+            call
+            for call, sides in self.seen.items()
+            if not all(side.sure for side in sides.values())
+            or not any(side.grid for side in sides.values())
+        ]
 
-    return {
-        (scene.outer.full_name(replay.full_name(site)), call): sides
-        for (site, call), sides in movements(replay, light, records, draw).items()
-    }
+    def halves(self) -> Movements:
+        """Return what moves under two halves an axis of the image; nothing for a video."""
+        axes = self.replay.axes
+        return self._moved(self.replay, opposite_halves(axes)) if len(axes) == 2 else {}
 
+    def confirm(self, halves: Movements) -> None:
+        """Take what counting suggests for the sites where the tokens' movement agrees with it.
 
-def _confirmed(scene: _Scene, look: Look, sites: Mapping[SiteCall, Seen]) -> Located:
-    """Return what counting suggests for the sites where the tokens' movement agrees with it.
+        Deep in a trained model a token sees much besides its own place. There the layout of an
+        earlier site, where it was plain to see, is taken on less evidence: tokens that had changed
+        places since would not agree with it at all.
+        """
+        agreed: dict[SiteCall, float] = {}
+        for call, places in self.counted.items():
+            moved = [halves.get(call, {}).get(side) for side in _SIDES]
+            agreed[call] = min(map(agreement, moved, (places.query, places.key)))
+        plain = [places for call, places in self.counted.items() if agreed[call] >= PLAIN]
+        for call, places in self.counted.items():
+            if agreed[call] >= (LIKELY if places in plain else PLAIN):
+                self._keep(call, {s: Side(getattr(places, s), sure=True) for s in _SIDES})
 
-    Deep in a trained model a token sees much besides its own place. There the layout of an
-    earlier site, where it was plain to see, is taken on less evidence: tokens that had changed
-    places since would not agree with it at all.
-    """
-    counted = {call: Places(s.record.query_grid, s.record.key_grid) for call, s in sites.items()}
-    if not any(p.query and p.key for p in counted.values()) or len(scene.replay.axes) != 2:
-        return {}
-    moved = _moved(scene, opposite_halves(scene.replay.axes), look)
-    agreement: dict[SiteCall, float] = {}
-    for call, places in counted.items():
-        sides = [moved.get(call, {}).get(side) for side in _SIDES]
-        agreement[call] = min(map(_agreement, sides, (places.query, places.key)))
-    plain = [places for call, places in counted.items() if agreement[call] >= _PLAIN]
-    return {
-        call: places
-        for call, places in counted.items()
-        if agreement[call] >= (_LIKELY if places in plain else _PLAIN)
-    }
+    def inner(self, dims: int) -> Iterator[tuple[Replay, list[SiteCall]]]:
+        """Yield the innermost modules around open sites that are given a map of the image.
 
+        Args:
+            dims: of that input: 4 for a map as such, 3 for its cells as tokens.
 
-def _agreement(moved: Moved | None, grid: Grid | None) -> float:
-    """Return how well tokens moved under two halves an axis as they would on a grid."""
-    if moved is None or grid is None:
-        return 0.0
-    return _likeness(moved.sum(-2).flatten(1).unflatten(0, (-1, 2)).numpy(), grid)
+        Yields:
+            The module's call, and the sites inside that are still open.
 
+        """
+        nearest = {call: self._nearest(self.sites[call].running, dims) for call in self.open()}
+        names = {name for name in nearest.values() if name is not None}
+        for lit in _inner_replays(self.replay, names):
+            yield lit, [call for call in self.open() if nearest.get(call) == lit.name]
 
-def _likeness(movement: Float[np.ndarray, "axis half token"], grid: Grid) -> float:
-    cells = grid.table.flatten()
-    if movement.shape[-1] != len(cells):
-        return 0.0
-    where = cells != NO_PLACE
-    rows, cols = np.divmod(cells[where] % (grid.rows * grid.cols), grid.cols)
-    position = np.stack([(rows + 0.5) / grid.rows, (cols + 0.5) / grid.cols])
-    return likeness(movement[..., where], position)
-
-
-def _measured(
-    scene: _Scene, look: Look, sites: Collection[SiteCall], known: Collection[Grid] = ()
-) -> Located:
-    """Put all patterns on one module's input, and place the tokens of some sites in it.
-
-    One draw of noise is enough for most. Where much was mixed below a site, its tokens are lit by
-    more draws, which average out what other tokens add.
-    """
-    found: Located = {}
-    total: dict[SiteCall, dict[str, Moved]] = {}
-    plain = list(known)
-    unsure = list(sites)
-    for draw in range(_DRAWS):
-        moved = _moved(scene, patterns(scene.replay.axes), look, draw) if unsure else {}
-        for call in tuple(unsure):
-            sides, before = moved.get(call, {}), total.get(call, {})
-            total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
-            placed = {side: _placed(m, scene, plain) for side, m in total[call].items()}
-            grids = {side: one.grid for side, one in placed.items()}
-            unclear = frozenset(side for side, one in placed.items() if one.unclear)
-            found[call] = Places(grids.get("query"), grids.get("key"), unclear)
-            plain += [one.grid for one in placed.values() if one.grid is not None and one.sure]
-            if not any(one.hopeful or (draw == 0 and not one.sure) for one in placed.values()):
-                unsure.remove(call)
-    return found
-
-
-def _is_placed(places: Places | None) -> bool:
-    return places is not None and not (places.query is None and places.key is None)
-
-
-class _Side(NamedTuple):
-    """What is known of one side of a site: its grid, and whether more light could tell more."""
-
-    grid: Grid | None
-    sure: bool
-    hopeful: bool = False
-
-    @property
-    def unclear(self) -> bool:
-        return self.grid is None and not self.sure
-
-
-def _placed(moved: Moved, scene: _Scene, plain: Collection[Grid]) -> _Side:
-    shape = (len(scene.replay.axes), len(PERIODS), PHASES)
-    movement = moved.sum(-2).unflatten(0, shape).numpy()
-    reading = read(movement, scene.replay.size)
-    somewhere = int(reading.has_place.sum())
-    if somewhere < _FEWEST:
-        return _Side(None, sure=True)
-    lattice = fit_lattice(reading.position[:, reading.has_place], scene.maps)
-    grid = None
-    if lattice is not None and lattice.is_sound:
-        grid = place(reading, lattice, scene.outer.size)
-        if grid.placed == somewhere:
-            return _Side(grid, sure=True)
-    as_before = _as_before(movement[:, 0, ::2], plain)
-    if as_before is not None:
-        return _Side(as_before, sure=True)
-    return _Side(grid, sure=False, hopeful=lattice is not None and lattice.confidence >= _HOPEFUL)
-
-
-def _as_before(
-    movement: Float[np.ndarray, "axis half group token"], plain: Collection[Grid]
-) -> Grid | None:
-    """Return the layout of sites where it was plain to see, if these tokens move like theirs.
-
-    Only where there is one such layout of so many tokens: between a window and a shifted one, the
-    coarse likeness does not decide.
-    """
-    groups, tokens = movement.shape[2:]
-    layouts = [grid for grid in plain if (grid.groups, grid.tokens) == (groups, tokens)]
-    if not layouts or any(grid != layouts[0] for grid in layouts) or len(movement) != 2:
+    def _nearest(self, running: tuple[Running, ...], dims: int) -> str | None:
+        for module in reversed(running[1:]):
+            shape = module.input_shape or ()
+            if len(shape) == dims and readings_as_map(shape, self.replay.size):
+                return module.name
         return None
-    flat = movement.reshape(*movement.shape[:2], -1)
-    return layouts[0] if _likeness(flat, layouts[0]) >= _LIKELY else None
+
+    def measure(self, lit: Replay, sites: list[SiteCall], halves: Movements | None = None) -> None:
+        """Put all patterns on one module's input, and place the tokens of some sites in it.
+
+        One draw of noise is enough for most. Where much was mixed below a site, its tokens are lit
+        by more draws, which average out what other tokens add.
+
+        Args:
+            lit: the module.
+            sites: inside of it.
+            halves: what moved under halves of the image. Tokens of the module may be in another
+                order than the cells of the map, and then do not agree with it.
+
+        """
+        total: dict[SiteCall, dict[str, Moved]] = {}
+        unsure = list(sites)
+        for draw in range(_DRAWS):
+            moved = self._moved(lit, patterns(lit.axes), draw) if unsure else {}
+            for call in tuple(unsure):
+                sides, before = moved.get(call, {}), total.get(call, {})
+                total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
+                seen = {side: self._side(call, side, lit, m) for side, m in total[call].items()}
+                if halves is not None:
+                    seen = {side: _checked(one, halves[call][side]) for side, one in seen.items()}
+                self._keep(call, seen)
+                if not any(one.hopeful or (draw == 0 and not one.sure) for one in seen.values()):
+                    unsure.remove(call)
+
+    def _keep(self, call: SiteCall, seen: Mapping[str, Side]) -> None:
+        """Take what is known of a site now, where it was not known before."""
+        for side, now in seen.items():
+            before = self.seen[call].get(side)
+            if before is None or before.grid is None or (now.grid is not None and not before.sure):
+                self.seen[call][side] = now
+            if now.grid is not None and now.sure:
+                self.plain[side].append(now.grid)
+
+    def _side(self, call: SiteCall, side: str, lit: Replay, moved: Moved) -> Side:
+        around = Surroundings(
+            lit=lit.size,
+            image=self.replay.size,
+            maps=self.maps,
+            expected=getattr(self.counted[call], side),
+            plain=self.plain[side],
+        )
+        return placed(moved, around)
+
+    def _moved(self, lit: Replay, light: list[Pattern], draw: int = 0) -> Movements:
+        """Put patterns on a module's input; return what moved, by the sites' names in the model."""
+
+        def records(change: Tensor | None) -> list[AttentionRecord]:
+            return [seen.record for seen in self.look(lit.module, lambda: lit.run(change))]
+
+        return {
+            (self.replay.full_name(lit.full_name(site)), call): sides
+            for (site, call), sides in movements(lit, light, records, draw).items()
+        }
 
 
-def place(reading: Reading, lattice: Lattice, image: tuple[int, ...]) -> Grid:
-    """Return the grid of tokens that lie on a lattice.
-
-    Args:
-        reading: of the tokens.
-        lattice: of those that have a place.
-        image: length of the model's input along the patterns' axes, in pixels.
-
-    """
-    somewhere = reading.has_place
-    table = np.full(somewhere.shape, NO_PLACE, dtype=np.int64)
-    table[somewhere] = np.where(lattice.sure, lattice.cells, NO_PLACE)
-    *frames, rows, cols = lattice.shape
-    return Grid(
-        rows,
-        cols,
-        prefix=int(somewhere.any(0).argmax()),
-        cell=(image[-2] / rows, image[-1] / cols),
-        frames=frames[0] if frames else 1,
-        places=table,
-    ).simplified()
+def _checked(side: Side, halves: Moved) -> Side:
+    """Drop a grid that the tokens contradict when the image itself is lit."""
+    if side.grid is None or agreement(halves, side.grid) >= _AGREED:
+        return side
+    return Side(None, sure=False)
 
 
-def _nearest_map(running: tuple[Running, ...], replay: Replay) -> str | None:
-    """Return the innermost module around a site that is given a map of the image."""
-    for module in reversed(running[1:]):
-        shape = module.input_shape
-        if shape is not None and axes_of_map(shape, replay.size):
-            return module.name
-    return None
+def _places(sides: Mapping[str, Side]) -> Places:
+    grids = {side: one.grid for side, one in sides.items()}
+    unclear = frozenset(side for side, one in sides.items() if one.unclear)
+    return Places(grids.get("query"), grids.get("key"), unclear)
 
 
 def _inner_replays(outer: Replay, names: set[str]) -> list[Replay]:
@@ -345,7 +293,7 @@ def _inner_replays(outer: Replay, names: set[str]) -> list[Replay]:
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
             if name not in kept:
-                kept[name] = replays_of_map(name, module, args, kwargs, outer.size)
+                kept[name] = replays_inside(name, module, args, kwargs, outer.size)
 
         return hook
 

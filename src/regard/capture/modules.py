@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.capture.compiled import ORIGINAL, is_wrapper
+from regard.core.seeding import RandomState
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Running:
 
 @dataclass(frozen=True)
 class OutermostCall:
-    """A call of a module of the model that came from the user."""
+    """A call of a module of the model that came from the user, and what it was given."""
 
     name: str
     module: nn.Module
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+    random: RandomState
 
 
 def _first_shape(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -135,10 +137,18 @@ class ModuleStack:
     ) -> None:
         self.ever_ran = True
         if not self._running:
-            self.outermost.setdefault(name, OutermostCall(name, module, args, kwargs))
+            self._remember(name, module, args, kwargs)
         with torch._C.DisableTorchFunction():  # our own questions need not be intercepted
             shape = _first_shape(args, kwargs)
         self._running.append(Running(name, module, shape))
+
+    def _remember(
+        self, name: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
+        if name not in self.outermost:
+            with torch._C.DisableTorchFunction():
+                now = RandomState.now()
+            self.outermost[name] = OutermostCall(name, module, args, kwargs, now)
 
     def _leave(self, module: nn.Module, args: Any, output: Any) -> None:
         with torch._C.DisableTorchFunction():

@@ -13,7 +13,7 @@ from regard.capture.modules import OutermostCall
 from regard.capture.structured_light import Pattern
 from regard.core.modes import evaluating
 from regard.core.record import AttentionRecord
-from regard.core.seeding import generator, seeded
+from regard.core.seeding import RandomState, generator, preserved_random_state
 
 Axes = tuple[int, ...]
 """Of an input: (row, col), or (frame, row, col)."""
@@ -23,6 +23,9 @@ SiteCall = tuple[str, int]
 
 Moved = Float64[Tensor, "pattern batch head token"]
 """Power of each token's change under each pattern."""
+
+Movements = dict[SiteCall, dict[str, Moved]]
+"""What moved: site and call → side (`query`, `key`) → power."""
 
 # Of the input's standard deviation: small, so that the answer is in proportion, and far above
 # what rounding to float32 adds.
@@ -41,7 +44,11 @@ class Replay:
         leaves: its arguments, flattened.
         structure: to put them together again.
         lit: which of the leaves the pattern is put on.
-        axes: of that leaf that run along the input's rows and columns (frames first).
+        axes: of that leaf, in the shape of `view`, that run along the input's rows and columns
+            (frames first).
+        view: the shape in which that leaf is read: its own, or that of the map that its tokens
+            make.
+        random: what the module's random numbers start from.
         images: how many the user's call had; only the first is repeated.
 
     """
@@ -52,38 +59,38 @@ class Replay:
     structure: Any = field(repr=False)
     lit: int
     axes: Axes
+    view: tuple[int, ...]
+    random: RandomState = field(repr=False)
     images: int = 1
 
     @property
     def size(self) -> tuple[int, ...]:
         """Length of the input along `axes`."""
-        return tuple(self.leaves[self.lit].shape[axis] for axis in self.axes)
-
-    @property
-    def device(self) -> torch.device:
-        """Where the input is."""
-        return self.leaves[self.lit].device
+        return tuple(self.view[axis] for axis in self.axes)
 
     def run(self, change: Tensor | None = None) -> bool:
         """Call the module with `change` added to its input, always with the same randomness.
 
+        Args:
+            change: of the shape of `view`.
+
         Returns:
-            True if the module asked torch for random numbers, although in eval mode.
+            True if the module asked for random numbers, although in eval mode.
 
         """
         leaves = list(self.leaves)
         if change is not None:
-            leaves[self.lit] = leaves[self.lit] + change
+            leaves[self.lit] = leaves[self.lit] + change.reshape(leaves[self.lit].shape)
         args, kwargs = pytree.tree_unflatten(leaves, self.structure)
-        with seeded(0), torch.no_grad(), evaluating(self.module):
-            before = _random_state(self.device)
+        with preserved_random_state(), torch.no_grad(), evaluating(self.module):
+            self.random.restore()
             self.module(*args, **kwargs)
-            return not torch.equal(before, _random_state(self.device))
+            return not self.random.agrees_with(RandomState.now())
 
     def noise(self, draw: int) -> Tensor:
         """Return the noise that patterns modulate, of one of several draws."""
         lit = self.leaves[self.lit]
-        noise = torch.randn(lit.shape, generator=generator(draw)).to(lit)
+        noise = torch.randn(self.view, generator=generator(draw)).to(lit)
         deviation = lit.float().std().nan_to_num()
         return noise * (_STRENGTH * torch.where(deviation > 0, deviation, 1.0)).to(lit)
 
@@ -92,14 +99,6 @@ class Replay:
         if not self.name:
             return site
         return self.name if site == type(self.module).__name__ else f"{self.name}.{site}"
-
-
-def _random_state(device: torch.device) -> Tensor:
-    """Return the state of torch's generators for the CPU and for the device."""
-    states = [torch.get_rng_state()]
-    if device.type == "cuda":
-        states.append(torch.cuda.get_rng_state(device))
-    return torch.cat(states)
 
 
 def replay_of(call: OutermostCall, model: nn.Module) -> Replay | None:
@@ -114,28 +113,32 @@ def replay_of(call: OutermostCall, model: nn.Module) -> Replay | None:
         return None
     images = leaves[lit].shape[0]
     leaves = [_first_of(leaf, images) for leaf in leaves]
-    axes = _axes_of_image(leaves[lit].shape)
+    view = tuple(leaves[lit].shape)
+    axes = _axes_of_image(view)
+    if axes is None:
+        return None
     name = "" if call.module is model else call.name
-    return None if axes is None else Replay(name, call.module, leaves, structure, lit, axes, images)
+    return Replay(name, call.module, leaves, structure, lit, axes, view, call.random, images)
 
 
-def replays_of_map(
+def replays_inside(
     name: str,
     module: nn.Module,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
     image: tuple[int, ...],
 ) -> list[Replay]:
-    """Prepare the call of an inner module whose first tensor is a map of the image.
+    """Prepare the call of an inner module that is given a map of the image, or its tokens.
 
-    One for each way in which that tensor may be read as such a map.
+    One for each way in which its first tensor may be read as such a map.
     """
+    random = RandomState.now()
     leaves, structure = pytree.tree_flatten((tuple(args), dict(kwargs)))
     leaves = [leaf.clone() if isinstance(leaf, Tensor) else leaf for leaf in leaves]
     for lit, leaf in enumerate(leaves):
         if isinstance(leaf, Tensor) and leaf.is_floating_point():
-            readings = axes_of_map(tuple(leaf.shape), image)
-            return [Replay(name, module, leaves, structure, lit, axes) for axes in readings]
+            readings = readings_as_map(tuple(leaf.shape), image)
+            return [Replay(name, module, leaves, structure, lit, *r, random) for r in readings]
     return []
 
 
@@ -166,25 +169,36 @@ def _axes_of_image(shape: Sequence[int]) -> Axes | None:
     return (2, 3, 4) if shape[1] in _COLOURS else None
 
 
-def axes_of_map(shape: tuple[int, ...], image: tuple[int, ...]) -> list[Axes]:
-    """Return which axes of a module's input may be rows and columns of the image.
+def readings_as_map(
+    shape: tuple[int, ...], image: tuple[int, ...]
+) -> list[tuple[Axes, tuple[int, ...]]]:
+    """Return how a module's input may be read as a map of the image.
 
-    They have the image's proportions, are no longer than it, and belong to one image. Channels
-    may be first or last, and happen to be as many as would fit.
+    Its rows and columns have the image's proportions, are no longer than it, and belong to one
+    image. Channels may be first or last, and happen to be as many as would fit. Tokens may be the
+    cells of a map, row by row.
 
     Args:
         shape: of the input.
         image: height and width.
 
+    Returns:
+        Axes of rows and columns, and the shape whose axes these are.
+
     """
-    if len(shape) != 4 or shape[0] != 1 or len(image) != 2:
+    if len(image) != 2 or shape[:1] != (1,):
         return []
 
     def fits(rows: int, cols: int) -> bool:
         same = abs(rows * image[1] / image[0] - cols) < 1
         return same and rows <= image[0] and min(rows, cols) > 1
 
-    return [axes for axes in ((2, 3), (1, 2)) if fits(shape[axes[0]], shape[axes[1]])]
+    if len(shape) == 4:
+        return [(axes, shape) for axes in ((2, 3), (1, 2)) if fits(*(shape[a] for a in axes))]
+    if len(shape) == 3:
+        sides = ((rows, shape[1] // rows) for rows in range(2, shape[1]) if not shape[1] % rows)
+        return [((1, 2), (1, *side, shape[2])) for side in sides if fits(*side)]
+    return []
 
 
 def movements(
@@ -192,7 +206,7 @@ def movements(
     light: Sequence[Pattern],
     look: Callable[[Tensor | None], Iterable[AttentionRecord]],
     draw: int = 0,
-) -> dict[SiteCall, dict[str, Moved]]:
+) -> Movements:
     """Measure how strongly every token's query and key move under each pattern.
 
     The change that all tokens of a site have in common says nothing of their places and is taken
@@ -203,9 +217,6 @@ def movements(
         light: the patterns.
         look: runs the replay with a change of its input and returns what was captured.
         draw: of the noise.
-
-    Returns:
-        Site and call → side (`query`, `key`) → power of the change.
 
     """
     still = {_call_of(record): _sides(record) for record in look(None)}

@@ -21,7 +21,6 @@ from regard.capture.operators import (
 )
 from regard.capture.operators.flex import Modify
 from regard.capture.sampling import Level, locations_of, operator_of, values_of
-from regard.core.grid import Grid
 from regard.core.operator import AttentionOperator
 from regard.core.record import (
     AttentionRecord,
@@ -199,28 +198,22 @@ class Sighting:
             return Places(unclear=frozenset({"query", "key"}))
         if self._mixes(tensors.value) == "channels":
             return Places()
-        batch, _, queries, keys = operator.shape
+        batch, heads, queries, keys = operator.shape
         expected = Places()
         if shapes[0] is not None and batch == shapes[0][0]:
             expected = Places(
                 locate_tokens(queries, shapes, self.maps),
                 locate_tokens(keys, shapes, self.maps),
             )
-        places = locate(self, expected)
-        fits = {
-            "query": _fits(places.query, batch, queries),
-            "key": _fits(places.key, batch, keys),
-        }
+        found = locate(self, expected)
+        # In training a model may take another way than the one that was looked at.
+        sides = (("query", found.query, queries), ("key", found.key, keys))
+        other = {side for side, grid, n in sides if grid and not grid.fits(batch, heads, n)}
         return Places(
-            places.query if fits["query"] else None,
-            places.key if fits["key"] else None,
-            places.unclear | {side for side, fit in fits.items() if not fit},
+            None if "query" in other else found.query,
+            None if "key" in other else found.key,
+            found.unclear | other,
         )
-
-
-def _fits(grid: Grid | None, batch: int, tokens: int) -> bool:
-    """Return False for a grid of other tokens: in training a model may take another way."""
-    return grid is None or (grid.tokens == tokens and batch % grid.groups == 0)
 
 
 def _apart(parts: dict[str, Part]) -> dict[str, Part]:

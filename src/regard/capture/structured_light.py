@@ -22,6 +22,8 @@ PHASES = 4
 
 # A token that moves with the whole input, as a class token does, follows no pattern.
 _FAINTEST = 0.3
+# Of the usual contrast: what has less follows the patterns worse than most tokens do.
+_PLAINLY = 0.75
 # Of the power with which the strongest token moves: what is below is rounding.
 _STILL = 1e-4
 
@@ -89,13 +91,25 @@ class Reading:
         Tokens that see all of the input come before the others or after them. One in their midst
         that follows the patterns badly only sees too much besides its own place.
         """
-        usual = np.median(self.contrast[self.moves]) if self.moves.any() else 0.0
-        follows = ((self.contrast >= max(_FAINTEST, usual / 2)) & self.moves).any(0)
+        follows = self._follows(max(_FAINTEST, self.usual / 2)).any(0)
         where = np.flatnonzero(follows)
         within = np.zeros_like(follows)
         if len(where):
             within[where[0] : where[-1] + 1] = True
         return within & self.moves
+
+    @property
+    def follows_plainly(self) -> Bool[np.ndarray, "group token"]:
+        """True for each token that follows the patterns as well as most do, wherever it stands."""
+        return self._follows(max(_FAINTEST, _PLAINLY * self.usual))
+
+    @property
+    def usual(self) -> float:
+        """Median contrast of the tokens that move."""
+        return float(np.median(self.contrast[self.moves])) if self.moves.any() else 0.0
+
+    def _follows(self, least: float) -> Bool[np.ndarray, "group token"]:
+        return (self.contrast >= least) & self.moves
 
 
 def read(

@@ -17,11 +17,13 @@ class CellDistances:
     Attributes:
         queries: (group, query, 2), the centres of their cells; NaN without a place.
         keys: (group, key, 2), likewise.
+        heads_are_groups: True where each head of the operator is a group.
 
     """
 
     queries: Tensor
     keys: Tensor
+    heads_are_groups: bool = False
 
     @classmethod
     def between(
@@ -38,12 +40,11 @@ class CellDistances:
             InputError: the grids do not have that many tokens, or no known size in pixels.
 
         """
-        batch, _, queries, keys = shape
-        for name, grid, tokens in (("query", query_grid, queries), ("key", key_grid, keys)):
-            if grid.tokens != tokens or grid.groups != key_grid.groups or batch % grid.groups:
+        for side, grid, tokens in (("query", query_grid, shape[2]), ("key", key_grid, shape[3])):
+            if grid.groups != key_grid.groups or not grid.fits(*shape[:2], tokens):
                 raise InputError(
-                    f"{name}_grid has {grid.groups} group(s) of {grid.tokens} tokens, the operator "
-                    f"{tokens} in a batch of {batch}; pass the record's own {name}_grid"
+                    f"{side}_grid has {grid.groups} group(s) of {grid.tokens} tokens, the operator "
+                    f"{tokens} in a batch of {shape[0]}; pass the record's own {side}_grid"
                 )
         extent = (float(key_grid.rows), float(key_grid.cols))
         if unit == "pixels":
@@ -52,7 +53,8 @@ class CellDistances:
                     "the cells of this grid have no known size in pixels; ask for unit='cells'"
                 )
             extent = (extent[0] * key_grid.cell[0], extent[1] * key_grid.cell[1])
-        return cls(_centres(query_grid, extent, device), _centres(key_grid, extent, device))
+        queries, keys = (_centres(grid, extent, device) for grid in (query_grid, key_grid))
+        return cls(queries, keys, key_grid.heads_are_groups)
 
     def mean(self, rows: Tensor, block: slice) -> Tensor:
         """Return the mean distance of the rows of a block: (batch, heads, block's queries)."""
@@ -61,10 +63,13 @@ class CellDistances:
         placed = ~self.keys[:, :, 0].isnan()
         distances = distances.masked_fill(~placed[:, None], 0.0)
         groups = len(distances)
-        grouped = rows.unflatten(0, (rows.shape[0] // groups, groups))
+        heads = rows.shape[1]
+        windows = rows.flatten(0, 1)[:, None] if self.heads_are_groups else rows
+        grouped = windows.unflatten(0, (-1, groups))
         total = torch.einsum("bghqk,gqk->bghq", grouped, distances)
         weight = torch.einsum("bghqk,gk->bghq", grouped, placed.to(rows.dtype))
-        return (total / weight).flatten(0, 1)
+        mean = (total / weight).flatten(0, 1)
+        return mean[:, 0].unflatten(0, (-1, heads)) if self.heads_are_groups else mean
 
 
 def _centres(grid: Grid, extent: tuple[float, float], device: torch.device) -> Tensor:

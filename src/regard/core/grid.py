@@ -32,6 +32,8 @@ class Grid:
         cell: height and width of a cell in input pixels, where the input's size is known.
         frames: cells in time; 1 for images.
         places: (group, token), the cell of each, or −1; None for the regular order above.
+        heads_are_groups: True where each head of the operator is a window of its own, as some
+            networks have it; group = batch entry · heads + head.
 
     """
 
@@ -41,6 +43,7 @@ class Grid:
     cell: tuple[float, float] | None = None
     frames: int = 1
     places: Places | None = None
+    heads_are_groups: bool = False
 
     @property
     def cells(self) -> int:
@@ -80,6 +83,11 @@ class Grid:
         plain = replace(self, places=None)
         same = self.tokens == plain.tokens and np.array_equal(self.table, plain.table)
         return plain if same else self
+
+    def fits(self, batch: int, heads: int, tokens: int) -> bool:
+        """Return True if these can be the queries, or keys, of an operator of so many."""
+        windows = batch * heads if self.heads_are_groups else batch
+        return self.tokens == tokens and windows % self.groups == 0
 
     def index(self, row: int, col: int) -> int:
         """Return the token at (row, col) of the first frame.
@@ -221,7 +229,7 @@ class Grid:
         if not isinstance(other, Grid):
             return NotImplemented
         mine, theirs = (
-            (g.rows, g.cols, g.prefix, g.cell, g.frames, g.tokens, g.groups) for g in (self, other)
+            (g.rows, g.cols, g.prefix, g.cell, g.frames, g.heads_are_groups) for g in (self, other)
         )
         return mine == theirs and np.array_equal(self.table, other.table)
 

@@ -3,9 +3,12 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 
 def derive_seed(*parts: int) -> int:
@@ -24,18 +27,56 @@ def generator(*parts: int, device: torch.device | str = "cpu") -> torch.Generato
     return torch.Generator(device).manual_seed(derive_seed(*parts))
 
 
+@dataclass(frozen=True, eq=False)
+class RandomState:
+    """Where the global generators of Python, numpy and torch stand, on every device in use.
+
+    Attributes:
+        python: of `random`.
+        numpy: of `numpy.random`.
+        torch: of the CPU, then of each CUDA device, if CUDA is in use.
+
+    """
+
+    python: tuple[Any, ...]
+    numpy: tuple[Any, ...]
+    torch: tuple[Tensor, ...]
+
+    @classmethod
+    def now(cls) -> "RandomState":
+        """Return where they stand now."""
+        used = torch.cuda.is_available() and torch.cuda.is_initialized()
+        cuda = torch.cuda.get_rng_state_all() if used else []
+        numpy = tuple(np.random.get_state())
+        return cls(random.getstate(), numpy, (torch.get_rng_state(), *cuda))
+
+    def restore(self) -> None:
+        """Set the global generators back to here."""
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        cpu, *cuda = self.torch
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+
+    def agrees_with(self, other: "RandomState") -> bool:
+        """Return True if numpy and torch would draw the same numbers next.
+
+        Python's generator is left out: checkers of types draw from it, too.
+        """
+        same = len(self.torch) == len(other.torch)
+        same = same and all(map(torch.equal, self.torch, other.torch))
+        return same and all(map(np.array_equal, self.numpy, other.numpy))
+
+
 @contextmanager
 def preserved_random_state() -> Iterator[None]:
     """Restore the global random state of Python, numpy and torch, also after an exception."""
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
-    devices = range(torch.cuda.device_count()) if cuda else ()
+    before = RandomState.now()
     try:
-        with torch.random.fork_rng(devices=devices):
-            yield
+        yield
     finally:
-        random.setstate(python_state)
-        np.random.set_state(numpy_state)
+        before.restore()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from regard.core.errors import InputError
 from regard.core.grid import NO_PLACE, Grid
+from regard.core.heads_in_batch import HeadsInBatch
 from regard.core.operator import AttentionOperator, Query, select_queries
 from regard.core.rowwise import RowwiseOperator
 
@@ -24,7 +25,8 @@ class WindowOperator(RowwiseOperator):
     gather, multiply within the windows, and scatter.
 
     Attributes:
-        inner: (images × groups, heads, query, key), groups running fastest.
+        inner: (images × groups, heads, query, key), groups running fastest. Where the grids say
+            that heads are groups: (…, heads, query, key), all of them groups of images.
         query_grid: (group, query) → cell.
         key_grid: (group, key) → cell.
 
@@ -41,10 +43,14 @@ class WindowOperator(RowwiseOperator):
             InputError: they have other tokens, or groups that do not divide the batch.
 
         """
-        batch, _, queries, keys = self.inner.shape
+        batch, heads, queries, keys = self.inner.shape
         groups = self.query_grid.groups
         tokens = (self.query_grid.tokens, self.key_grid.tokens)
-        if tokens != (queries, keys) or self.key_grid.groups != groups or batch % groups:
+        fits = (
+            self.query_grid.fits(batch, heads, queries),
+            self.key_grid.fits(batch, heads, keys),
+        )
+        if not all(fits) or self.key_grid.groups != groups:
             raise InputError(
                 f"windows of {queries} queries and {keys} keys in a batch of {batch} cannot lie on "
                 f"grids of {groups} × {tokens[0]} and {self.key_grid.groups} × {tokens[1]} (group "
@@ -54,7 +60,7 @@ class WindowOperator(RowwiseOperator):
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """(images, heads, cells of the queries, cells of the keys)."""
-        batch, heads, _, _ = self.inner.shape
+        batch, heads, _, _ = self._windows.shape
         return batch // self.query_grid.groups, heads, self.query_grid.cells, self.key_grid.cells
 
     @property
@@ -71,7 +77,7 @@ class WindowOperator(RowwiseOperator):
         tokens = self.query_grid.tokens
         row, group, token = found[:, 0], found[:, 1] // tokens, found[:, 1] % tokens
         asked, which = token.unique(return_inverse=True)
-        rows = self.inner.rows(asked).unflatten(0, (images, self.query_grid.groups))
+        rows = self._windows.rows(asked).unflatten(0, (images, self.query_grid.groups))
         rows = rows[:, group, :, which].movedim(0, 2)  # (image, head, found, key)
         rows = rows / self._asking[wanted[row], None]
         result = rows.new_zeros(images, heads, len(wanted) * (keys + 1))
@@ -84,7 +90,7 @@ class WindowOperator(RowwiseOperator):
     ) -> Float[Tensor, "image head query d"]:
         """Return A @ values."""
         gathered = self._gather(values, self._keys)
-        product = self._scatter(self.inner.matvec(gathered), self._queries, self.shape[2])
+        product = self._scatter(self._windows.matvec(gathered), self._queries, self.shape[2])
         return product / self._asking[:, None].clamp_min(1)
 
     def rmatvec(
@@ -93,7 +99,12 @@ class WindowOperator(RowwiseOperator):
         """Return Aᵀ @ relevance."""
         shared = relevance / self._asking[:, None].clamp_min(1)
         gathered = self._gather(shared, self._queries)
-        return self._scatter(self.inner.rmatvec(gathered), self._keys, self.shape[3])
+        return self._scatter(self._windows.rmatvec(gathered), self._keys, self.shape[3])
+
+    @cached_property
+    def _windows(self) -> AttentionOperator:
+        """The inner operator with every window in the batch."""
+        return HeadsInBatch(self.inner) if self.query_grid.heads_are_groups else self.inner
 
     @cached_property
     def _queries(self) -> Int[Tensor, "group query"]:

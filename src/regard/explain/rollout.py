@@ -161,7 +161,9 @@ def _spaces(record: AttentionRecord, before: Grid | None = None) -> tuple[Grid, 
 
 
 def _whole(grid: Grid) -> Grid:
-    return grid if grid.groups == 1 else replace(grid, prefix=0, places=None)
+    if grid.groups == 1:
+        return grid
+    return replace(grid, prefix=0, places=None, heads_are_groups=False)
 
 
 def _asks_for_some(queries: Grid, keys: Grid) -> bool:
