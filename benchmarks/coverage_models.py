@@ -16,6 +16,8 @@ from regard.core.packages import require
 
 # The first of these that a network of timm accepts is what it is run on.
 SIZES = (96, 128, 160, 192, 224, 256, 288, 384)
+# Smaller images would be resized inside of these, or leave maps that a kernel covers whole.
+OWN_SIZE = ("efficientvit_m0", "lambda_resnet26t", "mobilevit_xxs", "nextvit_small")
 
 
 @dataclass
@@ -69,7 +71,8 @@ def of_timm(module: str, variant: str = "") -> Subject:
     timm = require("timm", extra="zoo")
     variant = variant or smallest(module)
     whole = timm.create_model(variant).pretrained_cfg["input_size"][-1]
-    for side in sorted({*SIZES, whole}):
+    sides = {*SIZES, whole} if variant not in OWN_SIZE else {whole}
+    for side in sorted(sides):
         for options in ({}, {"img_size": side}):
             try:
                 torch.manual_seed(0)
@@ -77,10 +80,31 @@ def of_timm(module: str, variant: str = "") -> Subject:
                 x = image(side)
                 with torch.no_grad():
                     model(x)
+                _measure_statistics(model, x)
             except (RuntimeError, AssertionError, ValueError, TypeError, IndexError):
                 continue
             return Subject(model, x, variant, _dropped_out_weights)
     raise ValueError(f"{variant} takes no image of up to {SIZES[-1]} pixels")
+
+
+@torch.no_grad()
+def _measure_statistics(model: nn.Module, *args: Any, **inputs: Any) -> None:
+    """Let batch norms take their statistics from the input and its mirror image.
+
+    Without any, a signal fades from layer to layer of an untrained network, until it is lost in
+    rounding.
+    """
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d | nn.BatchNorm1d)]
+    if not norms:
+        return
+    for norm in norms:
+        norm.train().momentum = None
+    model(*map(_with_mirror_image, args), **{k: _with_mirror_image(v) for k, v in inputs.items()})
+    model.eval()
+
+
+def _with_mirror_image(value: Any) -> Any:
+    return torch.cat([value, value.flip(-1)]) if isinstance(value, Tensor) else value
 
 
 def _dropped_out_weights(subject: Subject) -> list[Tensor]:
@@ -117,7 +141,8 @@ def of_transformers(name: str) -> Subject:
     transformers.logging.set_verbosity_error()
     torch.manual_seed(0)
     model, inputs = ARCHITECTURES[name](transformers)
-    return Subject(model.eval(), inputs, type(model).__name__, _eager_weights)
+    _measure_statistics(model.eval(), **inputs)
+    return Subject(model, inputs, type(model).__name__, _eager_weights)
 
 
 def _eager_weights(subject: Subject) -> list[Tensor]:

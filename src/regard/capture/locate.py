@@ -127,7 +127,7 @@ class Search:
         maps: (rows, cols) of the maps that the model makes.
         counted: what the number of tokens suggests.
         seen: of each side of each site, so far.
-        plain: the grids of each side that were plain to see.
+        plain: the grids that were plain to see.
 
     """
 
@@ -146,7 +146,7 @@ class Search:
             for call, seen in self.sites.items()
         }
         self.seen: dict[SiteCall, dict[str, Side]] = {call: {} for call in self.sites}
-        self.plain: dict[str, list[Grid]] = {side: [] for side in _SIDES}
+        self.plain: list[Grid] = []
 
     def run(self) -> Located:
         """Return where the tokens of every site lie.
@@ -249,7 +249,7 @@ class Search:
             if before is None or before.grid is None or (now.grid is not None and not before.sure):
                 self.seen[call][side] = now
             if now.grid is not None and now.sure:
-                self.plain[side].append(now.grid)
+                self.plain.append(now.grid)
 
     def _side(self, call: SiteCall, side: str, lit: Replay, moved: Moved) -> Side:
         around = Surroundings(
@@ -257,7 +257,7 @@ class Search:
             image=self.replay.size,
             maps=self.maps,
             expected=getattr(self.counted[call], side),
-            plain=self.plain[side],
+            plain=self.plain,
         )
         return placed(moved, around)
 

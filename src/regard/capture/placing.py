@@ -105,7 +105,7 @@ def _placed(movement: Movement, around: Surroundings) -> Side:
     lattice = fit_lattice(reading.position[:, reading.has_place], around.maps)
     grid = _sound(reading.has_place, lattice, around)
     if grid is not None and grid.placed == reading.has_place.sum():
-        return Side(grid, sure=True)
+        return Side(_completed(grid, around.expected), sure=True)
     like = _alike(movement[:, 0, ::2], around)
     other = like.grid if like.sure else _filled_or_covered(reading, around)
     if other is not None:
@@ -121,6 +121,18 @@ def _sound(
     if lattice is None or not lattice.is_sound:
         return None
     return place(tokens, lattice, around.image)
+
+
+def _completed(grid: Grid, expected: Grid | None) -> Grid:
+    """Return the expected grid instead, if all tokens that were placed are where it says.
+
+    Those that stand for hidden patches do not move at all.
+    """
+    if expected is None or expected.table.shape != grid.table.shape:
+        return grid
+    same_lattice = (grid.rows, grid.cols, grid.frames) == (expected.rows, expected.cols, 1)
+    where = grid.table != NO_PLACE
+    return expected if same_lattice and (grid.table == expected.table)[where].all() else grid
 
 
 def _filled_or_covered(reading: Reading, around: Surroundings) -> Grid | None:

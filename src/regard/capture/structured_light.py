@@ -26,6 +26,8 @@ _FAINTEST = 0.3
 _PLAINLY = 0.75
 # Of the power with which the strongest token moves: what is below is rounding.
 _STILL = 1e-4
+# What varies less than this does so by rounding alone.
+_CONSTANT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -162,6 +164,6 @@ def likeness(
     if (sums <= 0).any():
         return 0.0
     seen, expected = (movement[:, 0] - movement[:, 1]) / sums, np.cos(np.pi * position)
-    if min(seen.std(1).min(), expected.std(1).min()) == 0:
+    if min(seen.std(1).min(), expected.std(1).min()) < _CONSTANT:
         return 0.0
     return min(float(np.corrcoef(s, e)[0, 1]) for s, e in zip(seen, expected, strict=True))
