@@ -22,8 +22,8 @@ _FEWEST_UNHEARD_OF = 9
 _MOST_STRETCHED = 1.5
 # Where so few cells are left, a token next to one of them is placed by elimination.
 _ALMOST_ALL = 0.97
-# Cost matrices of the assignment are at most this long: 4096² of float64 are 134 MB.
-_LARGEST_ASSIGNMENT = 4096
+# Cost matrices of the assignment are at most this long: 2048² of float64 are 34 MB, and a second.
+_LARGEST_ASSIGNMENT = 2048
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,15 @@ def fit_lattice(
     if whole is not None and whole.is_sound:
         return whole
     larger = {shape for shape in maps if prod(shape) > position.shape[1] >= _FEWEST_OF_PART}
-    parts = [assign(position, shape) for shape in larger if len(shape) == len(position)]
+    larger = {shape for shape in larger if len(shape) == len(position)}
+    parts = [assign(position, shape) for shape in larger if _mostly_apart(position, shape)]
     best = min(parts, key=lambda lattice: lattice.spread, default=None)
     return best if best is not None and best.spread < _SPREAD_OF_PART else whole
+
+
+def _mostly_apart(position: np.ndarray, shape: tuple[int, ...]) -> bool:
+    cells, _ = _nearest(position, shape)
+    return len(np.unique(cells)) >= _ENOUGH * len(cells)
 
 
 def cover(
@@ -100,7 +106,10 @@ def cover(
     for shape in sorted(fewer, key=prod, reverse=True):
         if len(shape) != len(position):
             continue
-        cells, offset = _nearest(position, shape)
+        _, offset = _nearest(position, shape)
+        # Strided convolutions shift all cells alike.
+        shift = np.median(offset, axis=1, keepdims=True) / np.array(shape)[:, None]
+        cells, offset = _nearest(position - shift, shape)
         lattice = Lattice(shape, cells, np.abs(offset).max(0))
         all_near = lattice.is_sound and lattice.spread < _SPREAD_OF_PART
         if all_near and len(np.unique(cells)) == prod(shape):

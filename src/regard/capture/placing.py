@@ -20,8 +20,9 @@ from regard.core.grid import NO_PLACE, Grid
 # Likeness of what tokens do to what they should: plain to see, or likely.
 PLAIN = 0.97
 LIKELY = 0.5
-# The likeness, and the confidence in a lattice, below which more light does not help.
+# The likeness, the contrast, and the confidence in a lattice, below which more light does not help.
 _HOPEFUL_LIKENESS = 0.8
+_HOPEFUL_CONTRAST = 0.9
 _HOPEFUL = 0.4
 # Contrast that heads by themselves have above that of all together, where they are windows.
 _PLAINER = 0.5
@@ -86,7 +87,7 @@ def placed(moved: Moved, around: Surroundings) -> Side:
         return side
     by_heads = _placed(apart, around)
     if by_heads.grid is None or not by_heads.sure:
-        return side
+        return Side(None, sure=False, hopeful=True)
     return by_heads._replace(grid=replace(by_heads.grid, heads_are_groups=True))
 
 
@@ -111,7 +112,8 @@ def _placed(movement: Movement, around: Surroundings) -> Side:
     if other is not None:
         return Side(other, sure=True)
     near = lattice is not None and lattice.confidence >= _HOPEFUL
-    return Side(grid, sure=False, hopeful=near or like.hopeful)
+    hopeful = near or like.hopeful or reading.usual >= _HOPEFUL_CONTRAST
+    return Side(grid, sure=False, hopeful=hopeful)
 
 
 def _sound(
