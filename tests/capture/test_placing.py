@@ -174,32 +174,31 @@ def test_tokens_that_are_picked_at_random_are_found_for_one_image():
 
 
 class Folded(nn.Module):
-    """Windows of tokens behind layers that never see a map, each mixing all tokens a little."""
+    """Windows of tokens, above a layer in which every token takes up a little of all others."""
 
-    def __init__(self):
+    def __init__(self, share):
         super().__init__()
         self.stem = nn.Conv2d(3, 64, 8, stride=8)
         self.mix = nn.Linear(48, 48)
-        self.last = Windows()
+        self.attend = WindowsOfTokens()
+        self.share = share
 
     def forward(self, x):
         tokens = self.stem(x).flatten(2)
-        return self.last((tokens + self.mix(tokens)).mT)
+        return self.attend((tokens + self.share * self.mix(tokens)).mT)
 
 
-class Windows(nn.Module):
-    """Windows of 3×4 tokens."""
+class WindowsOfTokens(nn.Module):
+    """Windows of 3×4 tokens of a map of 6×8."""
 
     def forward(self, tokens):
-        rows = tokens.unflatten(1, (2, 3, 2, 4)).transpose(2, 3)
-        cut = rows.flatten(3, 4).flatten(2, 3) if rows.dim() == 6 else rows
-        cut = cut.reshape(-1, 12, tokens.shape[-1])[:, None]
-        return F.scaled_dot_product_attention(cut, cut, cut)
+        cut = tokens.unflatten(1, (2, 3, 2, 4)).transpose(2, 3).reshape(-1, 12, tokens.shape[-1])
+        return F.scaled_dot_product_attention(*[cut[:, None]] * 3)
 
 
 def test_tokens_are_lit_as_a_map_where_much_was_mixed_below():
     with seeded(0):
-        model = Folded()
+        model = Folded(share=2.5)
     (record,) = captured(model, 48, 64)
     check(record.key_grid, windows(lattice(6, 8), 3, 4), (8, 8))
 

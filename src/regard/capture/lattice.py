@@ -73,9 +73,8 @@ def fit_lattice(
 
     """
     whole = _filled(position)
-    few = position.shape[1] < _FEWEST_UNHEARD_OF
-    if whole is not None and few and whole.shape not in maps:
-        return None
+    if whole is not None and position.shape[1] < _FEWEST_UNHEARD_OF and whole.shape not in maps:
+        whole = None
     if whole is not None and whole.is_sound:
         return whole
     larger = {shape for shape in maps if prod(shape) > position.shape[1] >= _FEWEST_OF_PART}
