@@ -488,13 +488,13 @@ ARCHITECTURES: dict[str, Builder] = {
         masked_unit_size=[8, 8],
     ),
     "mobilevit": pyramid(
-        "MobileViT", 64, image_size=64, hidden_sizes=[32, 48, 64], num_attention_heads=4
+        "MobileViT", 256, image_size=256, hidden_sizes=[32, 48, 64], num_attention_heads=4
     ),
     "mobilevitv2": pyramid("MobileViTV2", 64, image_size=64, width_multiplier=0.25),
     "levit": pyramid(
         "Levit",
-        128,
-        image_size=128,
+        224,
+        image_size=224,
         hidden_sizes=[32, 48, 64],
         num_attention_heads=[2, 3, 4],
         depths=[1, 1, 1],
