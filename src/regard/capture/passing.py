@@ -92,6 +92,8 @@ def aligned(observer: Observer, value: Any, result: Tensor) -> Trace | None:
         return None
     trace = observer.book.of(value)
     shift = result.dim() - value.dim()
+    if shift == 0:
+        return trace
     if shift < 0:
         return trace.without_axes()
     softmax, product = trace.softmax, trace.product
@@ -103,9 +105,7 @@ def aligned(observer: Observer, value: Any, result: Tensor) -> Trace | None:
             left_axis=None if product.left_axis is None else product.left_axis + shift,
             right_axis=None if product.right_axis is None else product.right_axis + shift,
         )
-    return replace(
-        trace, softmax=softmax, product=product, samples=None if shift else trace.samples
-    )
+    return replace(trace, softmax=softmax, product=product, samples=None)
 
 
 def added(observer: Observer, call: Call) -> None:
