@@ -291,7 +291,6 @@ WITHOUT_ATTENTION = {
     "timm/starnet": "products of two projections, one of them rectified: an activation function",
     "transformers/focalnet": "focal modulation: features times contexts, without a σ",
     "transformers/poolformer": "tokens are mixed by average pooling",
-    "by hand/exponential": "a softmax written out by exp, sum and division is not recognised",
 }
 
 # Attention of other kinds than the smallest model of the module has.

@@ -77,6 +77,17 @@ def masked_in_place(q, k, v):
     return scores.softmax(-1) @ v
 
 
+def written_out(q, k, v):
+    weights = (q @ k.mT * SCALE).exp()
+    return weights / weights.sum(-1, keepdim=True) @ v
+
+
+def written_out_in_place(q, k, v):
+    weights = (q @ k.mT).mul_(SCALE).exp_()
+    weights /= weights.sum(dim=-1, keepdim=True)
+    return weights @ v
+
+
 SPELLINGS = [
     at,
     scaled_query,
@@ -90,6 +101,8 @@ SPELLINGS = [
     dropped_and_cast,
     reshaped_weights,
     masked_in_place,
+    written_out,
+    written_out_in_place,
 ]
 
 
@@ -135,6 +148,29 @@ def test_query_key_and_scores_are_found(attend, qkv):
     scaled = tensors.query @ tensors.key.mT * tensors.scale
     torch.testing.assert_close(scaled, qkv[0] @ qkv[1].mT * SCALE)
     torch.testing.assert_close(tensors.scores, scaled)
+
+
+def test_the_largest_score_may_be_taken_off_before(qkv):
+    def attend(q, k, v):
+        scores = q @ k.mT * SCALE
+        weights = torch.exp(scores - scores.amax(-1, keepdim=True))
+        return torch.div(weights, torch.sum(weights, -1, True)) @ v
+
+    model = Spelled(attend)
+    with capture(model) as seen:
+        model(*qkv)
+    expected = twin.weights(qkv[0].numpy(), qkv[1].numpy(), SCALE)
+    np.testing.assert_allclose(seen["Spelled"].operator.dense().numpy(), expected, rtol=1e-9)
+
+
+def test_exponentials_over_the_sum_of_others_are_no_softmax(qkv):
+    def attend(q, k, v):
+        weights, others = (q @ k.mT).exp(), (q @ k.mT).exp()
+        return weights / others.sum(-1, keepdim=True) @ v
+
+    model = Spelled(attend)
+    with pytest.raises(NothingCaptured), capture(model):
+        model(*qkv)
 
 
 def test_the_weights_are_the_tensor_that_the_model_used(qkv):

@@ -210,6 +210,9 @@ def reduced(observer: Observer, call: Call) -> None:
 def _total(call: Call, trace: Trace, source: Tensor) -> Trace | None:
     axis = call.argument(1, "dim", "axis")
     axis = axis[0] if isinstance(axis, (tuple, list)) and len(axis) == 1 else axis
-    if trace.softmax is None or not isinstance(axis, int) or call.name != "sum":
+    if trace.softmax is None and trace.exponential is None:
         return None
-    return Trace(frozenset({fresh_atom()}), total=axis % source.dim())
+    if not isinstance(axis, int) or call.name != "sum":
+        return None
+    total = axis % source.dim()
+    return Trace(frozenset({fresh_atom()}), total=total, exponential=trace.exponential)

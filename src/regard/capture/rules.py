@@ -10,7 +10,14 @@ from regard.capture.gates import activated, divided, multiplied, multiplied_with
 from regard.capture.linear import chained
 from regard.capture.observer import Call, Observer
 from regard.capture.sampled import sampled
-from regard.capture.softmax import attended, attends, normalised_again, softmax_taken
+from regard.capture.softmax import (
+    attended,
+    attends,
+    exponentiated,
+    normalised_again,
+    softmax_taken,
+    written_out,
+)
 from regard.capture.traces import Product, Trace, fresh_atom
 
 Rule = Callable[[Observer, Call], None]
@@ -69,6 +76,12 @@ def through_layer(observer: Observer, call: Call) -> None:
         observer.book.set(result, Trace(frozenset({fresh_atom()}), product=product))
 
 
+def quotient(observer: Observer, call: Call) -> None:
+    """A quotient: exponentials by their sum, or else by a constant or a normaliser."""
+    if not written_out(observer, call):
+        divided(observer, call)
+
+
 def _mixes_heads(product: Product, mixed: int) -> bool:
     """Return True if an axis of scores in the making is neither the queries nor the keys."""
     sides = (product.left_axis, product.right_axis)
@@ -86,9 +99,10 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(spellings.REDUCING, passing.reduced),
     **dict.fromkeys(spellings.STRONG | spellings.WEAK, activated),
     **dict.fromkeys(spellings.MULTIPLYING, multiplied),
-    **dict.fromkeys(spellings.DIVIDING, divided),
+    **dict.fromkeys(spellings.DIVIDING, quotient),
     **dict.fromkeys(spellings.CONTRACTING, contracted),
     **dict.fromkeys(spellings.LAYERS, through_layer),
+    "exp": exponentiated,
     "__setitem__": passing.set_in_part,
     "softmax": softmax_taken,
     "_safe_softmax": softmax_taken,
@@ -107,6 +121,9 @@ def overwrites_what_matters(observer: Observer, name: str, args: tuple[object, .
     """
     if name in spellings.STRONG or name == "softmax":
         return True
+    if name == "exp":
+        scores = observer.trace(args[0])
+        return scores is not None and scores.product is not None
     if name != "mul":
         return False
     traces = [observer.trace(arg) for arg in args[:2]]

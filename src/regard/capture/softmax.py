@@ -6,10 +6,12 @@ from torch import Tensor
 
 from regard.capture.contraction import Contraction, Side, opposite
 from regard.capture.gates import activated
+from regard.capture.held import Held
 from regard.capture.layout import AxisLast, Layout, Matrices
 from regard.capture.observer import Call, Observer
+from regard.capture.passing import elementwise
 from regard.capture.sighting import Part, Sighting
-from regard.capture.traces import Gate, Softmax, Trace, fresh_atom
+from regard.capture.traces import Exponential, Gate, Product, Softmax, Trace, fresh_atom
 from regard.capture.weighted import Factors, weighted
 
 
@@ -18,25 +20,42 @@ def softmax_taken(observer: Observer, call: Call) -> None:
     source, result, axis = call.source, call.output, call.argument(1, "dim")
     if source is None or result is None or not isinstance(axis, int):
         return
-    axis %= max(source.dim(), 1)
     trace = observer.trace(source)
     product = trace.product if trace is not None else None
     scores = observer.hold_scores(call, source)
+    observer.book.set(result, _softmax(axis % max(source.dim(), 1), scores, product))
+
+
+def _softmax(axis: int, scores: Held | None, product: Product | None) -> Trace:
     atoms = frozenset({fresh_atom()})
-    observer.book.set(
-        result,
-        Trace(
-            atoms,
-            softmax=Softmax(
-                frozenset({axis}),
-                scores,
-                axis,
-                product,
-                None if product is None else product.factor_of(axis),
-            ),
-            gate=Gate("strong", scores, atoms, product),
-        ),
+    side = None if product is None else product.factor_of(axis)
+    return Trace(
+        atoms,
+        softmax=Softmax(frozenset({axis}), scores, axis, product, side),
+        gate=Gate("strong", scores, atoms, product),
     )
+
+
+def exponentiated(observer: Observer, call: Call) -> None:
+    """Remember exponentials of scores in the making: over their sum they are a softmax."""
+    elementwise(observer, call)
+    trace, source, result = observer.trace(call.source), call.source, call.output
+    if trace is None or trace.product is None or source is None or result is None:
+        return
+    written = Exponential(observer.hold_scores(call, source))
+    observer.book.set(result, replace(observer.book.of(result), exponential=written))
+
+
+def written_out(observer: Observer, call: Call) -> bool:
+    """Return True for exponentials over their own sum, having remembered the softmax they are."""
+    above = observer.trace(call.argument(0, "input", "self"))
+    below = observer.trace(call.argument(1, "other"))
+    if above is None or below is None or above.exponential is None or call.output is None:
+        return False
+    if below.total is None or below.exponential is not above.exponential:
+        return False
+    observer.book.set(call.output, _softmax(below.total, above.exponential.scores, above.product))
+    return True
 
 
 def normalised_again(observer: Observer, call: Call) -> None:

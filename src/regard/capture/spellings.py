@@ -70,7 +70,6 @@ ELEMENTWISE = frozenset(
     [
         "neg",
         "abs",
-        "exp",
         "exp2",
         "expm1",
         "sqrt",

@@ -81,6 +81,18 @@ class Softmax:
 
 
 @dataclass(frozen=True)
+class Exponential:
+    """The tensor is exponentials of scores, or their sum: half of a softmax written out.
+
+    Attributes:
+        scores: what was exponentiated; None where only operators are kept.
+
+    """
+
+    scores: Held | None
+
+
+@dataclass(frozen=True)
 class Gate:
     """The tensor is a gate: σ of some scores, perhaps reshaped, resized or combined since.
 
@@ -130,7 +142,8 @@ class Trace:
         atoms: the tensors that it was computed from element by element; itself, if from none;
             empty, if from the model's parameters alone.
         softmax, gate, product, samples, weighed: its part in attention, if it has one.
-        total: it is the sum of a softmax's output along this axis.
+        total: it is the sum of a softmax's output, or of exponentials, along this axis.
+        exponential: it is exponentials, or their sum.
         sighting: it is the output of this attention.
         turned: True if its axes are in another order than the model's feature maps have.
 
@@ -143,6 +156,7 @@ class Trace:
     samples: Samples | None = None
     weighed: WeighedSamples | None = None
     total: int | None = None
+    exponential: Exponential | None = None
     sighting: Sighting | None = None
     turned: bool = False
 
