@@ -2,15 +2,15 @@
 
 No model family is known here. A pattern is put on the input, the model runs again, and the tokens
 that move tell where they are (`structured_light`); the positions are then snapped to the lattice
-that they fill (`lattice`). Convolutions below a site blur a pattern; so it is put on the input of
-the nearest module around the site that is given a map of the image, and on the image itself only
-where there is no such module.
+that they fill (`placing`, `lattice`). Convolutions below a site blur a pattern; so it is put on the
+input of the nearest module around the site that is given a map of the image, or the tokens of one,
+and on the image itself only where there is no such module.
 
 A token that follows no pattern has no place: a class token, a register, an object query, a word.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -69,7 +69,8 @@ class Locator:
     """Places the tokens of a model's sites, once for each model and size of input.
 
     Where a site has tokens for a part of the map only, these are others for another image, mask
-    or argument: they are found again for every capture, and for one image alone.
+    or argument: they are found again for every capture, and for one image alone. So are those of
+    a model that draws random numbers; it is run again from the same random state.
     """
 
     def __init__(self, modules: ModuleStack, look: Look) -> None:
@@ -127,7 +128,7 @@ class Search:
         maps: (rows, cols) of the maps that the model makes.
         counted: what the number of tokens suggests.
         seen: of each side of each site, so far.
-        plain: the grids that were plain to see.
+        plain: the grids that were plain to see, whatever their groups are.
 
     """
 
@@ -249,7 +250,7 @@ class Search:
             if before is None or before.grid is None or (now.grid is not None and not before.sure):
                 self.seen[call][side] = now
             if now.grid is not None and now.sure:
-                self.plain.append(now.grid)
+                self.plain.append(replace(now.grid, heads_are_groups=False))
 
     def _side(self, call: SiteCall, side: str, lit: Replay, moved: Moved) -> Side:
         around = Surroundings(
