@@ -38,7 +38,7 @@ def lattice(rows, cols):
     return np.arange(rows * cols).reshape(rows, cols)
 
 
-def check(grid, expected, cell):
+def assert_placed(grid, expected, cell):
     """At least 99 % of the tokens where they are; none elsewhere in a small map."""
     assert grid.table.shape == expected.shape
     assert (grid.table == expected).mean() >= 0.99

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.capture.layouts import captured, check, dilated, lattice, regular, windows
+from tests.capture.layouts import assert_placed, captured, dilated, lattice, regular, windows
 from torch import nn
 from torch.nn import functional as F
 
@@ -39,7 +39,7 @@ def test_vision_transformers_with_class_token_distillation_token_and_registers(n
     model = timm_model(name, img_size=(56, 112), patch_size=8, depth=3)
     for record in captured(model, 56, 112):
         for grid in (record.query_grid, record.key_grid):
-            check(grid, regular(7, 14, prefix), (8, 8))
+            assert_placed(grid, regular(7, 14, prefix), (8, 8))
             assert grid.prefix == prefix
 
 
@@ -55,7 +55,7 @@ def test_swin_with_shifted_windows():
     for record, side, shift in zip(records, (14, 14, 7, 7), shifts, strict=True):
         shifted = np.roll(lattice(side, 2 * side), (-shift[0], -shift[1]), (0, 1))
         for grid in (record.query_grid, record.key_grid):
-            check(grid, windows(shifted, 7, 7), (56 / side, 56 / side))
+            assert_placed(grid, windows(shifted, 7, 7), (56 / side, 56 / side))
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_maxvit_blocks_and_grids_below_convolutions():
         stride = 4 * 2 ** int(record.site.split(".")[1])
         order = windows if "block" in record.site.split(".")[4] else dilated
         for grid in (record.query_grid, record.key_grid):
-            check(grid, order(lattice(64 // stride, 128 // stride), 2, 4), (stride, stride))
+            assert_placed(grid, order(lattice(64 // stride, 128 // stride), 2, 4), (stride, stride))
 
 
 @pytest.mark.slow
@@ -86,7 +86,7 @@ def test_hiera_in_the_order_of_its_mask_units():
             width = 24 // factor
             cells = (rows[:first] // factor) * width + cols[:first] // factor
             expected = cells.reshape(grid.tokens, grid.groups).T
-            check(grid, expected, (4 * factor, 4 * factor))
+            assert_placed(grid, expected, (4 * factor, 4 * factor))
 
 
 @pytest.mark.slow
@@ -95,8 +95,8 @@ def test_pyramid_with_pooled_keys():
     records = captured(model, 128, 192)
     for record, stride in zip(records, (4, 8, 16, 32), strict=True):
         rows, cols = 128 // stride, 192 // stride
-        check(record.query_grid, regular(rows, cols), (stride, stride))
-        check(record.key_grid, regular(4, 6), (32, 32))
+        assert_placed(record.query_grid, regular(rows, cols), (stride, stride))
+        assert_placed(record.key_grid, regular(4, 6), (32, 32))
 
 
 @pytest.mark.slow
@@ -107,8 +107,8 @@ def test_pooling_attention():
     for record, block in zip(captured(model, 128, 128), blocks, strict=True):
         keys = side // (block.attn.pool_k.stride[0] if block.attn.pool_k else 1)
         side //= block.attn.pool_q.stride[0] if block.attn.pool_q else 1
-        check(record.query_grid, regular(side, side), (128 / side, 128 / side))
-        check(record.key_grid, regular(keys, keys), (128 / keys, 128 / keys))
+        assert_placed(record.query_grid, regular(side, side), (128 / side, 128 / side))
+        assert_placed(record.key_grid, regular(keys, keys), (128 / keys, 128 / keys))
 
 
 @pytest.mark.slow
@@ -118,11 +118,11 @@ def test_class_attention_sees_all_and_stands_nowhere():
     )
     records = captured(model, 64, 96)
     for record in records[:2]:
-        check(record.query_grid, regular(8, 12), (8, 8))
-        check(record.key_grid, regular(8, 12), (8, 8))
+        assert_placed(record.query_grid, regular(8, 12), (8, 8))
+        assert_placed(record.key_grid, regular(8, 12), (8, 8))
     for record in records[2:]:
         assert record.query_grid is None
-        check(record.key_grid, regular(8, 12, prefix=1), (8, 8))
+        assert_placed(record.key_grid, regular(8, 12, prefix=1), (8, 8))
 
 
 class Decoder(nn.Module):
@@ -152,7 +152,7 @@ def test_object_queries_stand_nowhere_and_ask_tokens_of_the_image():
     assert among.key_grid is None
     for record in (image, second):
         assert record.query_grid is None
-        check(record.key_grid, regular(6, 8), (8, 8))
+        assert_placed(record.key_grid, regular(6, 8), (8, 8))
 
 
 class Video(nn.Module):
@@ -194,7 +194,7 @@ def test_learned_keys_are_not_taken_for_cells_of_the_image():
     with seeded(0):
         model = Memory()
     (record,) = captured(model, 32, 48)
-    check(record.query_grid, regular(4, 6), (8, 8))
+    assert_placed(record.query_grid, regular(4, 6), (8, 8))
     assert record.key_grid is None
 
 
@@ -217,7 +217,7 @@ def test_an_unusual_order_is_not_taken_for_the_usual_one():
         model = Columns()
     (record,) = captured(model, 64, 64)
     columns = np.concatenate([[NO_PLACE], lattice(8, 8).T.flatten()])[None]
-    check(record.key_grid, columns, (8, 8))
+    assert_placed(record.key_grid, columns, (8, 8))
     assert record.key_grid.prefix == 1
 
 
@@ -255,7 +255,7 @@ def test_tokens_that_are_a_part_of_a_map():
     with seeded(0):
         model = Masked(kept)
     (record,) = captured(model, x=torch.randn(1, 3, 48, 64))
-    check(record.key_grid, kept.numpy()[None], (8, 8))
+    assert_placed(record.key_grid, kept.numpy()[None], (8, 8))
     assert (record.key_grid.rows, record.key_grid.cols) == (6, 8)
 
 
@@ -263,10 +263,10 @@ def test_a_part_of_a_map_is_found_anew_and_for_one_image_alone():
     with seeded(0):
         model = Masked(torch.arange(12))
     (first,) = captured(model, x=torch.randn(1, 3, 48, 64))
-    check(first.key_grid, np.arange(12)[None], (8, 8))
+    assert_placed(first.key_grid, np.arange(12)[None], (8, 8))
     model.kept = torch.arange(30, 42)
     (second,) = captured(model, x=torch.randn(1, 3, 48, 64))
-    check(second.key_grid, np.arange(30, 42)[None], (8, 8))
+    assert_placed(second.key_grid, np.arange(30, 42)[None], (8, 8))
     (both,) = captured(model, x=torch.randn(2, 3, 48, 64))
     assert both.key_grid is None
     assert both.unclear == {"query", "key"}

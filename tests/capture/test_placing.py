@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.capture.layouts import captured, check, lattice, regular, windows
+from tests.capture.layouts import assert_placed, captured, lattice, regular, windows
 from torch import nn
 from torch.nn import functional as F
 
@@ -61,8 +61,8 @@ def test_windows_that_overlap(blocks_as_heads):
         model = Halo(blocks_as_heads=blocks_as_heads)
     (record,) = captured(model, 48, 64)
     copies = model.heads if blocks_as_heads else 1
-    check(record.query_grid, np.tile(windows(lattice(6, 8), 2, 2), (copies, 1)), (8, 8))
-    check(record.key_grid, np.tile(surrounded(lattice(6, 8)), (copies, 1)), (8, 8))
+    assert_placed(record.query_grid, np.tile(windows(lattice(6, 8), 2, 2), (copies, 1)), (8, 8))
+    assert_placed(record.key_grid, np.tile(surrounded(lattice(6, 8)), (copies, 1)), (8, 8))
     assert record.key_grid.heads_are_groups == blocks_as_heads
 
 
@@ -100,7 +100,7 @@ def test_class_tokens_among_the_others_stand_nowhere():
     (record,) = captured(model, 48, 64)
     each = windows(lattice(6, 8), 3, 4)
     expected = np.concatenate([np.full((4, 1), NO_PLACE), each], 1).reshape(1, -1)
-    check(record.key_grid, expected, (8, 8))
+    assert_placed(record.key_grid, expected, (8, 8))
 
 
 class Hidden(nn.Module):
@@ -123,7 +123,7 @@ def test_hidden_tokens_lie_where_the_shown_ones_say():
     with seeded(0):
         model = Hidden()
     (record,) = captured(model, 48, 64)
-    check(record.key_grid, regular(6, 8), (8, 8))
+    assert_placed(record.key_grid, regular(6, 8), (8, 8))
 
 
 class FewWords(nn.Module):
@@ -166,7 +166,7 @@ def test_tokens_that_are_picked_at_random_are_found_for_one_image():
         model.kept.clear()
         with torch.no_grad(), capture(model) as seen:
             model(image(48, 64))
-        check(seen["Drawing"].key_grid, model.kept[0].numpy()[None], (8, 8))
+        assert_placed(seen["Drawing"].key_grid, model.kept[0].numpy()[None], (8, 8))
     model.train()
     with torch.no_grad(), capture(model) as seen:
         model(image(48, 64))
@@ -200,7 +200,7 @@ def test_tokens_are_lit_as_a_map_where_much_was_mixed_below():
     with seeded(0):
         model = Folded(share=2.5)
     (record,) = captured(model, 48, 64)
-    check(record.key_grid, windows(lattice(6, 8), 3, 4), (8, 8))
+    assert_placed(record.key_grid, windows(lattice(6, 8), 3, 4), (8, 8))
 
 
 class Small(nn.Module):
@@ -230,4 +230,4 @@ def test_a_blurred_lattice_is_taken_as_counted_where_the_order_agrees():
     with seeded(0):
         model = Small()
     (record,) = captured(model, 48, 48)
-    check(record.key_grid, regular(3, 3), (16, 16))
+    assert_placed(record.key_grid, regular(3, 3), (16, 16))
