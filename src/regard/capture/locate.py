@@ -238,7 +238,8 @@ class Search:
                 total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
                 seen = {side: self._side(call, side, lit, m) for side, m in total[call].items()}
                 if halves is not None:
-                    seen = {side: _checked(one, halves[call][side]) for side, one in seen.items()}
+                    whole = halves.get(call, {})
+                    seen = {side: _checked(one, whole.get(side)) for side, one in seen.items()}
                 self._keep(call, seen)
                 if not any(one.hopeful or (draw == 0 and not one.sure) for one in seen.values()):
                     unsure.remove(call)
@@ -274,7 +275,7 @@ class Search:
         }
 
 
-def _checked(side: Side, halves: Moved) -> Side:
+def _checked(side: Side, halves: Moved | None) -> Side:
     """Drop a grid that the tokens contradict when the image itself is lit."""
     if side.grid is None or agreement(halves, side.grid) >= _AGREED:
         return side
