@@ -75,13 +75,13 @@ def fit_lattice(
     whole = _filled(position)
     if whole is not None and position.shape[1] < _FEWEST_UNHEARD_OF and whole.shape not in maps:
         whole = None
-    if whole is not None and whole.is_sound:
-        return whole
     larger = {shape for shape in maps if prod(shape) > position.shape[1] >= _FEWEST_OF_PART}
     larger = {shape for shape in larger if len(shape) == len(position)}
     parts = [assign(position, shape) for shape in larger if _mostly_apart(position, shape)]
-    best = min(parts, key=lambda lattice: lattice.spread, default=None)
-    return best if best is not None and best.spread < _SPREAD_OF_PART else whole
+    found = [part for part in parts if part.spread < _SPREAD_OF_PART]
+    found += [whole] if whole is not None and whole.is_sound else []
+    # Scattered cells of a map may seem to fill a coarser lattice, but stand far from its middles.
+    return min(found, key=lambda lattice: lattice.spread, default=whole)
 
 
 def _mostly_apart(position: np.ndarray, shape: tuple[int, ...]) -> bool:
