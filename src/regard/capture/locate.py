@@ -11,6 +11,7 @@ A token that follows no pattern has no place: a class token, a register, an obje
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -155,12 +156,11 @@ class Search:
         What their number suggests is put to a short test first: four images for a model whose
         tokens lie as one would expect, where finding them takes 32.
         """
-        halves = self.halves()
-        self.confirm(halves)
+        self.confirm()
         for lit, sites in self.inner(dims=4):
             self.measure(lit, sites)
         for lit, sites in self.inner(dims=3):
-            self.measure(lit, sites, halves)
+            self.measure(lit, sites, checked=True)
         self.measure(self.replay, self.open())
         return {call: _places(sides) for call, sides in self.seen.items()}
 
@@ -173,24 +173,26 @@ class Search:
             or not any(side.grid for side in sides.values())
         ]
 
+    @cached_property
     def halves(self) -> Movements:
         """Return what moves under two halves an axis of the image; nothing for a video."""
         axes = self.replay.axes
         return self._moved(self.replay, opposite_halves(axes)) if len(axes) == 2 else {}
 
-    def confirm(self, halves: Movements) -> None:
+    def confirm(self) -> None:
         """Take what counting suggests for the sites where the tokens' movement agrees with it.
 
         Deep in a trained model a token sees much besides its own place. There the layout of an
         earlier site, where it was plain to see, is taken on less evidence: tokens that had changed
         places since would not agree with it at all.
         """
+        counted = {call: p for call, p in self.counted.items() if p.query and p.key}
         agreed: dict[SiteCall, float] = {}
-        for call, places in self.counted.items():
-            moved = [halves.get(call, {}).get(side) for side in _SIDES]
+        for call, places in counted.items():
+            moved = [self.halves.get(call, {}).get(side) for side in _SIDES]
             agreed[call] = min(map(agreement, moved, (places.query, places.key)))
-        plain = [places for call, places in self.counted.items() if agreed[call] >= PLAIN]
-        for call, places in self.counted.items():
+        plain = [places for call, places in counted.items() if agreed[call] >= PLAIN]
+        for call, places in counted.items():
             if agreed[call] >= (LIKELY if places in plain else PLAIN):
                 self._keep(call, {s: Side(getattr(places, s), sure=True) for s in _SIDES})
 
@@ -216,7 +218,7 @@ class Search:
                 return module.name
         return None
 
-    def measure(self, lit: Replay, sites: list[SiteCall], halves: Movements | None = None) -> None:
+    def measure(self, lit: Replay, sites: list[SiteCall], *, checked: bool = False) -> None:
         """Put all patterns on one module's input, and place the tokens of some sites in it.
 
         One draw of noise is enough for most. Where much was mixed below a site, its tokens are lit
@@ -225,8 +227,8 @@ class Search:
         Args:
             lit: the module.
             sites: inside of it.
-            halves: what moved under halves of the image. Tokens of the module may be in another
-                order than the cells of the map, and then do not agree with it.
+            checked: True to drop what does not agree with how tokens move when the image itself
+                is lit: those that the module is given may be in another order than its cells.
 
         """
         total: dict[SiteCall, dict[str, Moved]] = {}
@@ -237,8 +239,8 @@ class Search:
                 sides, before = moved.get(call, {}), total.get(call, {})
                 total[call] = {side: m + before.get(side, 0) for side, m in sides.items()}
                 seen = {side: self._side(call, side, lit, m) for side, m in total[call].items()}
-                if halves is not None:
-                    whole = halves.get(call, {})
+                if checked:
+                    whole = self.halves.get(call, {})
                     seen = {side: _checked(one, whole.get(side)) for side, one in seen.items()}
                 self._keep(call, seen)
                 if not any(one.hopeful or (draw == 0 and not one.sure) for one in seen.values()):
