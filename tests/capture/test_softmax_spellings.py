@@ -214,10 +214,10 @@ def test_a_learned_memory_is_the_values():
     model, x = External(), torch.randn(B, N, D)
     with capture(model) as seen, torch.no_grad():
         model(x)
-    record = seen["values"]
+    record = seen["External"]
     assert record.operator.shape == (B, 1, N, M)
     torch.testing.assert_close(record.operator.dense().sum(-1), torch.ones(B, 1, N))
-    assert seen.verify()["values"] < 1e-6
+    assert seen.verify()["External"] < 1e-6
 
 
 def test_mixed_heads_are_still_attention():

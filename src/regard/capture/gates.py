@@ -243,7 +243,7 @@ def divided(observer: Observer, call: Call) -> None:
     total = divisor.total if divisor is not None else None
     if trace is not None and softmax is not None and total is not None:
         axes = softmax.axes | {total}
-        observer.book.set(result, replace(trace, softmax=replace(softmax, axes=axes)))
+        observer.book.set(result, trace._replace(softmax=replace(softmax, axes=axes)))
     elif trace is not None and softmax is not None and _one_a_row(right, softmax.axes, result):
         observer.book.set(result, trace)
     else:

@@ -13,6 +13,9 @@ from regard.capture.held import Held
 from regard.capture.observer import Call, Observer
 from regard.capture.rules import RULES, Rule, overwrites_what_matters
 
+# Written in Python, and its softmax inside is what is looked for.
+_COMPOSITE = F.multi_head_attention_forward.__name__
+
 # In place by name, but not in value.
 _HARMLESS = frozenset({"requires_grad_", "detach_", "retain_grad", "rename_", "share_memory_"})
 
@@ -75,16 +78,18 @@ class Interceptor(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         """Run `func`, then let its rule look at what went in and came out."""
-        kwargs = kwargs or {}
-        if self.observer.away or maybe_current_level() is not None:
-            return func(*args, **kwargs)  # under vmap a tensor has no memory to tell it by
-        if func is F.multi_head_attention_forward:
-            with self:
-                return _looked_into(func)(*args, **kwargs)
         known = self._functions.get(func)
         if known is None:
             known = self._functions[func] = _known(func)
         name, writes, rule = known
+        if rule is None and not writes and not kwargs and name != _COMPOSITE:
+            return func(*args)
+        kwargs = kwargs or {}
+        if self.observer.away or maybe_current_level() is not None:
+            return func(*args, **kwargs)  # under vmap a tensor has no memory to tell it by
+        if name == _COMPOSITE:
+            with self:
+                return _looked_into(func)(*args, **kwargs)
         target = _written(writes, args, kwargs) if writes or kwargs else None
         before: Held | None = None
         if target is not None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,8 +13,7 @@ from regard.capture.compiled import ORIGINAL, is_wrapper
 from regard.core.seeding import RandomState
 
 
-@dataclass(frozen=True)
-class Running:
+class Running(NamedTuple):
     """A module that is running now.
 
     Attributes:
@@ -67,6 +66,7 @@ _PLAIN_LAYERS = frozenset(
         nn.Hardswish,
         nn.Identity,
         nn.LayerNorm,
+        nn.Linear,
         nn.ReLU,
         nn.ReLU6,
         nn.Sigmoid,

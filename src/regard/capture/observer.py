@@ -14,7 +14,7 @@ from regard.capture.sighting import Keep, Sighting
 from regard.capture.traces import Trace, TraceBook
 
 
-@dataclass
+@dataclass(slots=True)
 class Call:
     """One call of a torch function by the model.
 
@@ -42,7 +42,7 @@ class Call:
     @property
     def source(self) -> Tensor | None:
         """The first argument, if it is a tensor."""
-        first = self.argument(0, "input", "self")
+        first = self.args[0] if self.args else self.argument(0, "input", "self")
         return first if isinstance(first, Tensor) else None
 
     @property

@@ -14,6 +14,8 @@ from regard.capture.traces import Atom, Gate, Softmax, Trace, fresh_atom
 
 def of_all_axes(trace: Trace, source: Tensor, result: Tensor) -> Trace:
     """Return the trace after a rearrangement: every axis that it names is followed."""
+    if trace.plain:
+        return trace
     softmax, product = trace.softmax, trace.product
     if softmax is not None:
         axes = follow_axes(source, result, softmax.axes)
@@ -52,7 +54,7 @@ def rearranged(observer: Observer, call: Call) -> None:
     moved = call.name in TRANSPOSING and source.stride() != result.stride()
     trace = of_all_axes(observer.book.of(source), source, result)
     if moved:
-        trace = replace(trace, turned=not trace.turned)
+        trace = trace._replace(turned=not trace.turned)
     observer.book.set(result, trace)
 
 
@@ -68,7 +70,7 @@ def sliced(observer: Observer, call: Call) -> None:
             continue
         followed = of_all_axes(trace, source, result)
         if result.numel() != source.numel():
-            followed = replace(followed, atoms=_part_of(trace.atoms))
+            followed = followed._replace(atoms=_part_of(trace.atoms))
         observer.book.set(result, followed)
 
 
@@ -92,7 +94,7 @@ def aligned(observer: Observer, value: Any, result: Tensor) -> Trace | None:
         return None
     trace = observer.book.of(value)
     shift = result.dim() - value.dim()
-    if shift == 0:
+    if shift == 0 or trace.plain:
         return trace
     if shift < 0:
         return trace.without_axes()
@@ -105,7 +107,7 @@ def aligned(observer: Observer, value: Any, result: Tensor) -> Trace | None:
             left_axis=None if product.left_axis is None else product.left_axis + shift,
             right_axis=None if product.right_axis is None else product.right_axis + shift,
         )
-    return replace(trace, softmax=softmax, product=product, samples=None)
+    return trace._replace(softmax=softmax, product=product, samples=None)
 
 
 def added(observer: Observer, call: Call) -> None:
@@ -118,7 +120,11 @@ def added(observer: Observer, call: Call) -> None:
     if not traces:
         observer.book.set(result, Trace(frozenset()))
         return
-    atoms = frozenset().union(*(t.atoms for t in traces))
+    atoms = traces[0].atoms.union(*(t.atoms for t in traces[1:]))
+    turned = all(t.turned for t in traces)
+    if all(t.plain for t in traces):
+        observer.book.set(result, Trace(atoms, turned=turned))
+        return
     product = next((t.product for t in traces if t.product is not None), None)
     softmax = _both_softmax([t.softmax for t in traces])
     observer.book.set(
@@ -128,7 +134,7 @@ def added(observer: Observer, call: Call) -> None:
             softmax=softmax,
             gate=both_gates([t.gate for t in traces], atoms),
             product=product,
-            turned=all(t.turned for t in traces),
+            turned=turned,
         ),
     )
 

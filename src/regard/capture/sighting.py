@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from regard.capture.channels import mixed_by
@@ -243,7 +244,7 @@ def _shape_only(part: Part) -> Part:
 
 
 def _shape_of(tensor: Tensor) -> Tensor:
-    return tensor.detach().to("meta")
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def parts_of(**cells: tuple[Held, Layout | None] | None) -> dict[str, Part]:

@@ -43,7 +43,7 @@ def exponentiated(observer: Observer, call: Call) -> None:
     if trace is None or trace.product is None or source is None or result is None:
         return
     written = Exponential(observer.hold_scores(call, source))
-    observer.book.set(result, replace(observer.book.of(result), exponential=written))
+    observer.book.set(result, observer.book.of(result)._replace(exponential=written))
 
 
 def written_out(observer: Observer, call: Call) -> bool:
@@ -66,7 +66,7 @@ def normalised_again(observer: Observer, call: Call) -> None:
         activated(observer, call)
     elif result is not None:
         softmax = replace(trace.softmax, axes=trace.softmax.axes | {axis % result.dim()})
-        observer.book.set(result, replace(trace, softmax=softmax))
+        observer.book.set(result, trace._replace(softmax=softmax))
 
 
 def attends(softmax: Softmax | None, contraction: Contraction, side: Side) -> bool:

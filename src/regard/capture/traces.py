@@ -8,8 +8,7 @@ the output of a softmax, a gate, or a product of two tensors.
 import itertools
 import weakref
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
@@ -134,9 +133,8 @@ class WeighedSamples:
     weights: Held
 
 
-@dataclass(frozen=True)
-class Trace:
-    """All that is known of one tensor.
+class Trace(NamedTuple):
+    """All that is known of one tensor: a tuple, for one is made at almost every call.
 
     Attributes:
         atoms: the tensors that it was computed from element by element; itself, if from none;
@@ -160,10 +158,26 @@ class Trace:
     sighting: Sighting | None = None
     turned: bool = False
 
+    @property
+    def plain(self) -> bool:
+        """True if the tensor has no part in attention, so far."""
+        return self[1:-1] == _NO_PART
+
     def without_axes(self) -> "Trace":
         """Return the trace of a tensor whose axes can no longer be told apart."""
         product = self.product and replace(self.product, left_axis=None, right_axis=None)
         return Trace(self.atoms, gate=self.gate, product=product, turned=self.turned)
+
+
+_NO_PART = Trace(frozenset())[1:-1]
+
+
+class _Entry(weakref.ref[Tensor]):
+    """A tensor, not held alive, and its trace."""
+
+    __slots__ = ("key", "trace")
+    key: int
+    trace: Trace
 
 
 class TraceBook:
@@ -176,34 +190,36 @@ class TraceBook:
 
     def __init__(self, constants: frozenset[int] = frozenset()) -> None:
         self._constants = constants
-        self._entries: dict[int, tuple[weakref.ref[Tensor], Trace]] = {}
+        self._entries: dict[int, _Entry] = {}
 
     def get(self, tensor: Tensor) -> Trace | None:
         """Return the trace of a tensor, or None if nothing is known of it."""
         entry = self._entries.get(id(tensor))
-        return entry[1] if entry is not None and entry[0]() is tensor else None
+        return entry.trace if entry is not None and entry() is tensor else None
 
     def of(self, tensor: Tensor) -> Trace:
         """Return the trace of a tensor; a tensor seen for the first time becomes its own origin."""
         trace = self.get(tensor)
         if trace is None:
-            constant = isinstance(tensor, nn.Parameter) or id(tensor) in self._constants
-            trace = Trace(frozenset() if constant else frozenset({fresh_atom()}))
+            trace = Trace(frozenset() if self._is_given(tensor) else frozenset({fresh_atom()}))
             self.set(tensor, trace)
         return trace
 
     def is_constant(self, tensor: Tensor) -> bool:
         """Return True for the model's parameters and buffers, and what is computed from these."""
-        if isinstance(tensor, nn.Parameter) or id(tensor) in self._constants:
-            return True
         trace = self.get(tensor)
-        return trace is not None and not trace.atoms
+        return self._is_given(tensor) if trace is None else not trace.atoms
+
+    def _is_given(self, tensor: Tensor) -> bool:
+        # Most tensors are of this very type, which is far cheaper to see than `Parameter`.
+        other = type(tensor) is not Tensor and isinstance(tensor, nn.Parameter)
+        return other or id(tensor) in self._constants
 
     def set(self, tensor: Tensor, trace: Trace) -> None:
         """Write down the trace of a tensor; it is forgotten when the tensor dies."""
-        key = id(tensor)
-        forget = partial(_forget, weakref.ref(self), key)
-        self._entries[key] = (weakref.ref(tensor, forget), trace)
+        entry = _Entry(tensor, self._forget)
+        entry.key, entry.trace = id(tensor), trace
+        self._entries[entry.key] = entry
 
     def discard(self, tensor: Tensor) -> None:
         """Forget a tensor, because it was overwritten."""
@@ -213,11 +229,6 @@ class TraceBook:
         """Forget all tensors."""
         self._entries.clear()
 
-
-def _forget(book: "weakref.ref[TraceBook]", key: int, dead: "weakref.ref[Tensor]") -> None:
-    owner = book()
-    if owner is None:
-        return
-    entry = owner._entries.get(key)
-    if entry is not None and entry[0] is dead:
-        del owner._entries[key]
+    def _forget(self, dead: _Entry) -> None:
+        if self._entries.get(dead.key) is dead:
+            del self._entries[dead.key]
