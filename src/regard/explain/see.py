@@ -1,0 +1,147 @@
+"""One call, any model, the right method, an honest map."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from regard.capture import capture
+from regard.core.errors import NothingCaptured
+from regard.core.explanation import Explanation
+from regard.core.modes import evaluating
+from regard.explain.explainer import Explainer, Maps, methods
+from regard.explain.layer import Site
+from regard.explain.subject import ImageLike, Preprocess, Subject, subject
+from regard.explain.targets import Score, TargetLike, resolve
+
+
+def see(
+    model: nn.Module,
+    image: ImageLike,
+    *,
+    target: TargetLike = None,
+    method: str = "auto",
+    site: Site = "auto",
+    labels: Sequence[str] | None = None,
+    preprocess: Preprocess | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> Explanation:
+    """Explain what a model sees in an image.
+
+    The model is as before afterwards: flags, hooks and gradients.
+
+    Args:
+        model: any module; one that `regard.load` returned brings its preprocessing and labels.
+        image: a picture (Pillow, or RGB bytes (height, width, 3)), or a preprocessed tensor
+            (1, 3, height, width).
+        target: a class by index or label, `"top-2"`, a pair of classes (this rather than that), a
+            target of `regard.explain.targets`, or a function of the model's output; None for the
+            likeliest class, or the embedding of a model without classes.
+        method: its name (`regard list methods`), or `auto`: attention where the model's tokens
+            attend to each other, activations elsewhere.
+        site: the layer or the attention sites, by name, glob or module.
+        labels: the class names; None for the model's own.
+        preprocess: from picture to input; None for the model's own.
+        name: what the model is called; None for its own name.
+        **options: of the method.
+
+    Raises:
+        InputError: no such method, site, class or option, or an image that is none.
+
+    """
+    (found,) = see_batch(
+        model,
+        [image] if not isinstance(image, torch.Tensor) or image.ndim == 3 else image,
+        target=target,
+        method=method,
+        site=site,
+        labels=labels,
+        preprocess=preprocess,
+        name=name,
+        **options,
+    )
+    return found
+
+
+def see_batch(
+    model: nn.Module,
+    images: Sequence[ImageLike] | torch.Tensor,
+    *,
+    target: TargetLike = None,
+    method: str = "auto",
+    site: Site = "auto",
+    labels: Sequence[str] | None = None,
+    preprocess: Preprocess | None = None,
+    name: str | None = None,
+    **options: Any,
+) -> list[Explanation]:
+    """Explain several images of one size at once; otherwise as `see`."""
+    seen = subject(model, images, labels=labels, preprocess=preprocess, name=name)
+    with evaluating(model):
+        with torch.no_grad():
+            output = model(seen.images)
+        score = resolve(target, output, seen.labels, headless=seen.headless)
+        explainer, chosen = _chosen(seen, method)
+        if "site" in explainer.options:
+            options["site"] = site
+        elif site != "auto":
+            options["site"] = site  # refused by name
+        maps = explainer(model, seen.images, score, **options)
+    return [
+        _explanation(seen, explainer, maps, score, prediction, chosen, number)
+        for number, prediction in enumerate(seen.predictions(output))
+    ]
+
+
+def _chosen(seen: Subject, method: str) -> tuple[Explainer, tuple[str, ...]]:
+    if method != "auto":
+        return methods[method], ()
+    if _attends(seen):
+        return methods["gradient_rollout"], (
+            "gradient_rollout, because the model's tokens attend to each other",
+        )
+    return methods["grad_cam"], ("grad_cam, because no attention joins the model's positions",)
+
+
+def _attends(seen: Subject) -> bool:
+    """Return True if most of what the model does to positions is attention among them."""
+    try:
+        with torch.no_grad(), capture(seen.model, keep="operators") as captured:
+            seen.model(seen.images[:1])
+    except NothingCaptured:
+        return False
+    sites = [r for r in captured.records if r.kind == "softmax" and r.mixes == "tokens"]
+    convolutions = sum(
+        isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1 and m.groups == 1
+        for m in seen.model.modules()
+    )
+    return len(sites) > convolutions
+
+
+def _explanation(
+    seen: Subject,
+    explainer: Explainer,
+    maps: Maps,
+    score: Score,
+    prediction: tuple[tuple[str, float], ...],
+    chosen: tuple[str, ...],
+    number: int,
+) -> Explanation:
+    target = score.names[number] if explainer.class_specific else "any target"
+    return Explanation(
+        values=maps.values[number].detach().float().cpu().numpy().astype(np.float32),
+        kind=maps.kind,
+        method=explainer.name,
+        target=target,
+        site=maps.site,
+        provenance=maps.provenance,
+        model=seen.name,
+        picture=seen.pictures[number],
+        prediction=prediction,
+        grid=maps.grid,
+        keys=maps.keys,
+        chosen=(*chosen, *maps.chosen, *seen.assumed),
+    )
