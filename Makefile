@@ -18,7 +18,7 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
 	$(BIN)/lint-imports
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 docs: $(VENV)/.docs
 	$(BIN)/mkdocs build --strict
@@ -35,6 +35,9 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	touch $@
 $(VENV)/.photo: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) -e ".[photo]"
+	touch $@
+$(VENV)/.bench: $(VENV)/.dev
+	$(PIP_INSTALL) -e ".[bench]"
 	touch $@
 $(VENV)/.docs: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) -e ".[docs]"

@@ -6,10 +6,15 @@ from pathlib import Path
 import pytest
 
 from regard.attention import mechanisms
+from regard.explain import methods
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", DOCS / "own-mechanism.md", DOCS / "data.md", DOCS / "capture.md"]
+PAGES = [
+    ROOT / "README.md",
+    *(DOCS / name for name in ("own-mechanism.md", "data.md", "capture.md", "methods.md")),
+]
+REGISTRIES = (mechanisms, methods)
 
 
 def blocks(page):
@@ -21,14 +26,15 @@ def blocks(page):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_on_the_page_runs(page):
     assert blocks(page)
-    known = set(mechanisms)
+    known = [set(registry) for registry in REGISTRIES]
     names = {"__name__": "page"}
     try:
         for code in blocks(page):
             exec(compile(code, str(page), "exec"), names)
     finally:
-        for name in set(mechanisms) - known:
-            mechanisms.remove(name)
+        for registry, before in zip(REGISTRIES, known, strict=True):
+            for name in set(registry) - before:
+                registry.remove(name)
 
 
 def test_every_page_of_the_readme_exists():
@@ -39,3 +45,8 @@ def test_every_page_of_the_readme_exists():
 def test_every_mechanism_is_in_the_docs():
     page = (ROOT / "docs" / "mechanisms.md").read_text()
     assert [name for name in mechanisms if f"`{name}`" not in page] == []
+
+
+def test_every_method_is_in_the_docs():
+    page = (ROOT / "docs" / "methods.md").read_text()
+    assert [name for name in methods if f"`{name}`" not in page] == []

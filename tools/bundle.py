@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from regard.core.run_files import read_config
-from regard.models.load import load_run
+from regard.models.run_models import load_run
 from regard.tasks import evaluate
 from regard.train.run_folder import write_card, write_config, write_weights
 

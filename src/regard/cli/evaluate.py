@@ -26,7 +26,8 @@ def evaluate(
     import json as json_format
 
     from regard.core.files import output_folder, write_text
-    from regard.models.load import load, trained_on
+    from regard.models.load import load
+    from regard.models.run_models import trained_on
     from regard.show.evaluation import confusion_figure, mistakes_figure, save_figure
     from regard.tasks import evaluate as measure
 

@@ -51,18 +51,32 @@ def _mechanisms() -> list[dict[str, Any]]:
 
 def _models() -> list[dict[str, Any]]:
     from regard.models import networks
-    from regard.models.load import bundled_names, photo_names
+    from regard.models.load import FORMS
+    from regard.models.photo import photo_names
+    from regard.models.run_models import bundled_names
 
     trainable = [
-        {"name": name, "use": "train", "paper": entry.paper, "arXiv": entry.arxiv}
+        {"name": name, "use": "train", "what": None, "paper": entry.paper, "arXiv": entry.arxiv}
         for name, entry in networks.items()
     ]
-    ready = [f"bundled:{name}" for name in bundled_names()]
-    ready += [f"photo:{name}" for name in photo_names()]
+    ready = dict.fromkeys(
+        (f"bundled:{name}" for name in bundled_names()), "its weights are in this package"
+    )
+    ready |= dict.fromkeys(
+        (f"photo:{name}" for name in photo_names()), "weights of the photo extra"
+    )
     return [
         *trainable,
-        *({"name": name, "use": "ready", "paper": None, "arXiv": None} for name in ready),
-        {"name": "timm:NAME", "use": "train, ready", "paper": None, "arXiv": None},
+        *(
+            {
+                "name": name,
+                "use": "train, ready" if name == "timm:NAME" else "ready",
+                "what": what,
+                "paper": None,
+                "arXiv": None,
+            }
+            for name, what in (ready | FORMS).items()
+        ),
     ]
 
 

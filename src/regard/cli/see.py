@@ -12,41 +12,25 @@ from regard.cli.output import JsonOption, console, print_json
 
 if TYPE_CHECKING:
     from regard.core.explanation import Explanation
+    from regard.show.gallery import GalleryItem
 
 _PHOTO, _BUNDLED = "photo:efficientnet-lite0", "bundled:cifar10-resnet20-attention"
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What was made of one picture file.
+    """What is kept of a picture file: little, so that folders of any size stream through.
 
     Attributes:
-        image: the file.
-        explanations: one for each method and target.
-        picture: the file with the first one's map over the picture.
-        page: the file with all of them.
+        line: what there is to say of it in a line.
+        summary: plain values for JSON.
+        item: its place in the gallery.
 
     """
 
-    image: Path
-    explanations: tuple["Explanation", ...]
-    picture: Path
-    page: Path
-
-    def line(self) -> str:
-        """Return what there is to say of it in a line."""
-        first = self.explanations[0]
-        site = f" at {', '.join(first.site[-1:])}" if first.site else ""
-        return f"{self.image.name}: {first.title}{site} → {self.page}"
-
-    def summary(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "image": str(self.image),
-            "picture": str(self.picture),
-            "page": str(self.page),
-            "explanations": [explanation.summary() for explanation in self.explanations],
-        }
+    line: str
+    summary: dict[str, Any]
+    item: "GalleryItem"
 
 
 def see(
@@ -76,7 +60,7 @@ def see(
     json: JsonOption = False,
 ) -> None:
     """Show where a model looks: a map over each picture, and a page to explore it."""
-    from regard.core.files import output_folder, write_text
+    from regard.core.files import output_folder
     from regard.data.picture_files import picture_files
     from regard.models.load import load
     from regard.show import gallery
@@ -94,13 +78,15 @@ def see(
     for reason in loaded.assumed:
         words.print(f"assumed: {reason}")
     for found in seen:
-        words.print(found.line())
+        words.print(found.line)
     if len(files) > 1:
-        index = folder / "index.html"
-        write_text(index, gallery.html([_item(found, folder) for found in seen]))
+        left_out = [one["reason"] for one in skipped]
+        index = gallery.write(
+            [found.item for found in seen], folder / "index.html", left_out=left_out
+        )
         words.print(f"open {index}")
     if json:
-        print_json({"images": [found.summary() for found in seen], "skipped": skipped})
+        print_json({"images": [found.summary for found in seen], "skipped": skipped})
 
 
 def _default_model() -> str:
@@ -174,17 +160,25 @@ def _each(
 
 
 def _written(file: Path, explanations: tuple["Explanation", ...], place: Path) -> Seen:
+    """Write the picture and the page of one file."""
     from PIL import Image
 
     from regard.core.files import atomic_write, write_text
-    from regard.show import report
+    from regard.show import gallery, report
 
     picture, page = (place.with_name(place.name + ending) for ending in (".png", ".html"))
+    first = explanations[0]
     with atomic_write(picture) as temporary:
-        Image.fromarray(explanations[0].overlay()).save(temporary)
+        Image.fromarray(first.overlay()).save(temporary)
     write_text(page, report.html(explanations, title=file.name))
-    return Seen(file, explanations, picture, page)
-
-
-def _item(found: Seen, folder: Path) -> Any:
-    raise NotImplementedError
+    site = f" at {first.site[-1]}" if first.site else ""
+    return Seen(
+        line=f"{file.name}: {first.title}{site} → {page}",
+        summary={
+            "image": str(file),
+            "picture": str(picture),
+            "page": str(page),
+            "explanations": [explanation.summary() for explanation in explanations],
+        },
+        item=gallery.item(first, file.name, page=page.name),
+    )

@@ -24,6 +24,10 @@ class NothingCaptured(RegardError, LookupError):
     """A capture block ended without having seen any attention."""
 
 
+# A library has thousands of names; one line has room for as many.
+_LISTED = 40
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Build the error for a name that is not in `known`, with its near matches.
 
@@ -35,5 +39,7 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """
     known = sorted(known)
     near = get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from: {', '.join(known)}"
+    more = f", … ({len(known)} in all)" if len(known) > _LISTED else ""
+    listed = f"choose from: {', '.join(known[:_LISTED])}{more}"
+    hint = f"did you mean {' or '.join(near)}?" if near else listed
     return InputError(f"unknown {kind} {name!r}; {hint}")

@@ -6,6 +6,8 @@ from functools import cached_property
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
+from zlib import error as ZlibError
 
 import numpy as np
 import torch
@@ -158,7 +160,7 @@ def load_explanation(path: str | Path) -> Explanation:
                 chosen=tuple(words["chosen"]),
                 **{name: words[name] for name in _PLAIN},
             )
-    except (OSError, KeyError, TypeError, ValueError, EOFError) as error:
+    except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile, ZlibError) as error:
         raise InputError(f"{path} is no explanation that was saved as .npz ({error})") from error
 
 

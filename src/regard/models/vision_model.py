@@ -1,29 +1,29 @@
 """A network together with what it takes to use it: preprocessing, labels and task."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
 from regard.core.errors import InputError, unknown_name
 from regard.core.shapes import Images
 from regard.models.preprocessing import Preprocessing
 
-Task = Literal["classify", "features"]
+Task = Literal["classify", "detect", "segment", "features"]
 
 
 class VisionModel(nn.Module):
     """A network with its preprocessing, labels and task.
 
     Calling it is calling the network: preprocessed images (batch, 3, height, width) in, the
-    network's output out.
+    network's output out, as the network returns it: a tensor, dict, tuple or dataclass.
 
     Args:
         network: the network itself, as its library made it.
         name: what it is called in pictures and reports.
         preprocessing: how it wants its images.
         labels: the class names, in the order of its outputs; empty for a task without classes.
-        task: `classify`, or `features` for a backbone without a head.
+        task: `classify`, `detect`, `segment`, or `features` for a backbone without a head.
         assumed: what its library did not say and had to be assumed, one sentence each.
 
     """
@@ -47,8 +47,8 @@ class VisionModel(nn.Module):
         self.assumed = assumed
         self.eval()
 
-    def forward(self, images: Images) -> Tensor:
-        """Run the network on preprocessed images (batch, 3, height, width)."""
+    def forward(self, images: Images) -> Any:
+        """Run the network on preprocessed images (batch, 3, height, width); return its output."""
         return self.network(images)
 
     def prepare(self, picture: Image.Image) -> Images:

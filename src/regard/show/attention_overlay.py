@@ -11,16 +11,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from regard.core.errors import InputError
+from regard.show.blending import blend, resized_map
 from regard.show.colour import Scale, palette, times_uniform
-
-_STRONGEST = 0.85
-"""Opacity at the ends of the scale; some of the photograph always shines through."""
 
 _PEAK = 16.0
 """Where the overlay's scale ends at the latest: what is beyond is seen anyway."""
-
-_LUMINANCE = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness (ITU-R BT.601)."""
 
 
 def overlay_scale(keys: int) -> Scale:
@@ -51,14 +46,7 @@ def overlay(
         raise InputError(
             f"a map of {rows}×{cols} cells does not fit a picture of {height}×{width} pixels"
         )
-    strength = np.abs(2 * scale.positions(weights) - 1)[..., None] * _STRONGEST
-    row_of = np.arange(height) * rows // height
-    col_of = np.arange(width) * cols // width
-    cell = np.ix_(row_of, col_of)
-    opacity, colours = strength[cell], 255 * scale.colours(weights)[cell]
-    grey = (picture @ np.array(_LUMINANCE))[..., None]
-    blended = opacity * colours + (1 - opacity) * grey
-    return np.round(blended).astype(np.uint8)
+    return blend(picture, resized_map(weights, (height, width), smooth=False), scale)
 
 
 def heads_figure(

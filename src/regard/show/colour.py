@@ -29,11 +29,13 @@ class Scale:
         kind: `uniform` (multiples of uniform, logarithmic, from 1/peak to peak, 1 in the middle),
             `signed` (-peak to peak, 0 in the middle) or `positive` (0 to peak).
         peak: the value of the last colour; values beyond it get that colour.
+        ends_early: True where values do lie beyond a `signed` or `positive` scale.
 
     """
 
     kind: ScaleKind
     peak: float
+    ends_early: bool = False
 
     def positions(self, values: NDArray[np.floating]) -> NDArray[np.floating]:
         """Return where values fall between the first colour (0) and the last (1)."""
@@ -53,9 +55,10 @@ class Scale:
             peak = f"{self.peak:g}"
             return [(0.0, f"≤ 1/{peak}×"), (0.5, "1× uniform"), (1.0, f"≥ {peak}×")]
         peak = f"{self.peak:.3g}"
+        low, high = (f"≤ −{peak}", f"≥ {peak}") if self.ends_early else (f"−{peak}", peak)
         if self.kind == "signed":
-            return [(0.0, f"−{peak}"), (0.5, "0"), (1.0, peak)]
-        return [(0.0, "0"), (1.0, peak)]
+            return [(0.0, low), (0.5, "0"), (1.0, high)]
+        return [(0.0, "0"), (1.0, high)]
 
 
 def times_uniform(keys: int) -> Scale:

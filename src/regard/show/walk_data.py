@@ -1,21 +1,19 @@
 """What the page of a walk carries: the walk's own numbers, packed, within a size that is kept."""
 
-import base64
-import io
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from regard.core.grid import Grid
 from regard.core.pipeline import Array, GateSite, SwitchedOff, TokenSite, Walk
 from regard.show.colour import COLOUR_MAPS, palette, times_uniform
 from regard.show.packing import pack, unpack
+from regard.show.self_contained import picture_uri
 
 FEATURE_MAPS = 12
 WEIGHTED_MAPS = 4
@@ -35,7 +33,7 @@ def page_data(walk: Walk, budget: int) -> dict[str, Any]:
     data: dict[str, Any] = {
         "model": walk.model,
         "image": walk.image,
-        "picture": _data_uri(walk.picture),
+        "picture": picture_uri(walk.picture),
         "size": list(walk.picture.shape[:2]),
         "colours": {kind: palette(kind) for kind in COLOUR_MAPS},
         "classes": [{"label": walk.labels[index]} for index in shown],
@@ -100,7 +98,7 @@ def _site(
         if data_size(part) > budget:
             return None, [f"{site.name}: its maps do not fit into the page"]
         return part, []
-    part |= _tokens(site)
+    part |= token_site(site)
     left = budget - data_size(part)
     for head in range(site.shape[0]):
         carried = _head(site, head)
@@ -125,7 +123,8 @@ def _shared(site: TokenSite | GateSite, shown: list[int]) -> dict[str, Any]:
     }
 
 
-def _tokens(site: TokenSite) -> dict[str, Any]:
+def token_site(site: TokenSite) -> dict[str, Any]:
+    """Return what the viewer needs of a site beside its heads."""
     _, queries, keys = site.shape
     shared_bias = site.bias is not None and site.bias.shape[0] == 1
     return {
@@ -147,7 +146,7 @@ def _head(site: TokenSite, head: int) -> dict[str, Any]:
     part: dict[str, Any] = {"name": site.head_name(head), "entropies": pack(site.entropies(head))}
     if site.weights is None and site.query is not None and site.key is not None:
         part |= {"query": pack(site.query[head]), "key": pack(site.key[head])}
-        part["deviation"] = _deviation(site, head)
+        part["deviation"] = deviation(site, head)
     elif site.weights is not None:
         part["weights"] = pack(site.weights[head])
     if site.bias is not None and site.bias.shape[0] > 1:
@@ -175,14 +174,16 @@ def _values(site: TokenSite, value: Array, head: int) -> dict[str, Any]:
     }
 
 
-def _deviation(site: TokenSite, head: int) -> float:
+def deviation(
+    site: TokenSite, head: int, pack_vectors: Callable[[Array], dict[str, Any]] = pack
+) -> float:
     """Return by how much rows from the packed query and key differ from the model's, at most.
 
     Measured on some queries spread over all, as a share of each row's largest weight.
     """
     if site.query is None or site.key is None:
         return 0.0
-    query, key = (unpack(pack(x[head]))[None] for x in (site.query, site.key))
+    query, key = (unpack(pack_vectors(x[head]))[None] for x in (site.query, site.key))
     bias = site.bias
     if bias is not None:
         bias = unpack(pack(bias[head if bias.shape[0] > 1 else 0]))[None]
@@ -256,16 +257,6 @@ def _switched_off(off: SwitchedOff | None, shown: list[int]) -> dict[str, Any] |
 
 def _at(values: Array | None, indices: Iterable[int]) -> list[float] | None:
     return None if values is None else [float(values[index]) for index in indices]
-
-
-def _data_uri(picture: NDArray[np.uint8]) -> str:
-    """Encode small pictures without loss and large ones as JPEG."""
-    small = picture.shape[0] * picture.shape[1] <= 128 * 128
-    buffer = io.BytesIO()
-    options: dict[str, Any] = {"format": "PNG"} if small else {"format": "JPEG", "quality": 80}
-    Image.fromarray(picture).save(buffer, **options)
-    encoded = base64.b64encode(buffer.getvalue()).decode("ascii")
-    return f"data:image/{options['format'].lower()};base64,{encoded}"
 
 
 def data_size(part: Any) -> int:

@@ -31,6 +31,12 @@ export function upTo(peak) {
   };
 }
 
+// A scale that show/colour.py made: {kind, peak, ticks}.
+export function scaleOf({ kind, peak, ticks }) {
+  const made = { uniform: timesUniform, positive: upTo, signed: (end) => signed([end]) }[kind](peak);
+  return { ...made, ticks };
+}
+
 export function colourAt(colours, scale, value) {
   const palette = colours[scale.kind];
   const at = Number.isNaN(value) ? 0 : scale.at(value);

@@ -1,4 +1,4 @@
-// Arrays as the page carries them: compressed 16-bit floats or bytes (see show/packing.py).
+// Arrays as the page carries them: compressed 16-bit floats, bytes or byte steps (see show/packing.py).
 
 export async function unpack(packed) {
   if (!packed) return null;
@@ -6,6 +6,17 @@ export async function unpack(packed) {
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
   const raw = new Uint8Array(await new Response(stream).arrayBuffer());
   if (packed.kind === "u8") return { shape: packed.shape, values: raw };
+  if (packed.kind === "channels") {
+    const peaks = packed.peaks;
+    const values = Float32Array.from(raw, (step, i) => ((step - 127) / 127) * peaks[i % peaks.length]);
+    return { shape: packed.shape, values };
+  }
+  if (packed.kind !== "f16") {
+    const [zero, unit] = packed.kind === "signed" ? [127, 127] : [0, 255];
+    const root = (step) => (step - zero) / unit;
+    const values = Float32Array.from(raw, (step) => packed.peak * root(step) * Math.abs(root(step)));
+    return { shape: packed.shape, values };
+  }
   const count = raw.length / 2;
   const values = new Float32Array(count);
   const factor = 2 ** packed.exponent;

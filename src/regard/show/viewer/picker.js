@@ -5,6 +5,17 @@ import { cellAt, draw, gridLines, layout, map, mark, tokenName } from "picture.j
 
 const STEPS = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
 
+// The cell that an arrow key leads to; null for any other key. by: how many cells a press.
+export function stepped({ rows, cols }, cell, event, by = 1) {
+  const move = STEPS[event.key];
+  if (!move) return null;
+  event.preventDefault();
+  const inside = (value, count) => Math.min(count - 1, Math.max(0, value));
+  const row = inside(Math.floor(cell / cols) + by * move[0], rows);
+  const col = inside((cell % cols) + by * move[1], cols);
+  return row * cols + col;
+}
+
 // site: {grid, tokens}; choose(token) is called with the new query.
 export class Picker {
   constructor(image, choose) {
@@ -53,15 +64,9 @@ export class Picker {
   }
 
   step(event) {
-    const move = STEPS[event.key];
-    if (!move) return;
-    event.preventDefault();
-    const { rows, cols, prefix } = this.grid;
-    const cell = Math.max(0, this.query - prefix);
-    const inside = (value, count) => Math.min(count - 1, Math.max(0, value));
-    const row = inside(Math.floor(cell / cols) + move[0], rows);
-    const col = inside((cell % cols) + move[1], cols);
-    this.pick(prefix + row * cols + col);
+    const { prefix } = this.grid;
+    const cell = stepped(this.grid, Math.max(0, this.query - prefix), event);
+    if (cell !== null) this.pick(prefix + cell);
   }
 
   update(query) {

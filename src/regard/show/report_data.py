@@ -1,0 +1,92 @@
+"""What the page of explanations carries: each picture once, each map packed, and its scale."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regard.core.errors import InputError
+from regard.core.explanation import Explanation
+from regard.show.blending import STRONGEST
+from regard.show.colour import COLOUR_MAPS, Scale, palette
+from regard.show.explanation_overlay import MANY_CELLS, scale_of, unit_of
+from regard.show.packing import pack, pack_coarsely
+from regard.show.self_contained import picture_uri
+
+
+def report_data(explanations: Sequence[Explanation], names: Sequence[str]) -> dict[str, Any]:
+    """Return everything that the page draws but rows of attention, as JSON values.
+
+    Maps of one image, method and site have one scale, so that targets can be compared.
+
+    Args:
+        explanations: in the order of the menus.
+        names: what the picture of each is called; empty for numbers.
+
+    Raises:
+        InputError: there is no explanation, or the names are not as many.
+
+    """
+    if not explanations:
+        raise InputError("there is no explanation to show")
+    if names and len(names) != len(explanations):
+        raise InputError(f"got {len(names)} names for {len(explanations)} explanations")
+    places = _places(explanations, names)
+    units = [(place, *_unit(found)) for place, found in zip(places, explanations, strict=True)]
+    scales = {
+        unit: scale_of(*(e for e, own in zip(explanations, units, strict=True) if own == unit))
+        for unit in dict.fromkeys(units)
+    }
+    firsts = {place: index for index, place in reversed(list(enumerate(places)))}
+    return {
+        "colours": {kind: palette(kind) for kind in COLOUR_MAPS},
+        "strongest": STRONGEST,
+        "pictures": [
+            {
+                "name": names[firsts[place]] if names else f"image {place + 1}",
+                "uri": picture_uri(explanations[firsts[place]].picture),
+                "size": list(explanations[firsts[place]].picture.shape[:2]),
+            }
+            for place in range(len(firsts))
+        ],
+        "explanations": [
+            _explanation(found, place, scales[unit])
+            for found, place, unit in zip(explanations, places, units, strict=True)
+        ],
+    }
+
+
+def pictures_in(explanations: Sequence[Explanation]) -> int:
+    """Return how many different pictures explanations have."""
+    return len(set(_places(explanations, ())))
+
+
+def _places(explanations: Sequence[Explanation], names: Sequence[str]) -> list[int]:
+    """Return which picture each explanation is of, counted in the order they come in."""
+    known: dict[tuple[str, bytes, tuple[int, ...]], int] = {}
+    places = []
+    for index, found in enumerate(explanations):
+        key = (names[index] if names else "", found.picture.tobytes(), found.picture.shape)
+        places.append(known.setdefault(key, len(known)))
+    return places
+
+
+def _unit(found: Explanation) -> tuple[str, ...]:
+    return (found.kind, found.model, found.method, *found.site)
+
+
+def _explanation(found: Explanation, place: int, scale: Scale) -> dict[str, Any]:
+    words = found.summary()
+    del words["shape"], words["keys"]
+    return words | {
+        "picture": place,
+        "values": packed_map(found.relative),
+        "scale": {"kind": scale.kind, "peak": scale.peak, "ticks": scale.ticks()},
+        "unit": unit_of(found),
+    }
+
+
+def packed_map(values: NDArray[np.floating]) -> dict[str, Any]:
+    """Pack a map: in 16 bits, or in 8 where there is a value for each pixel."""
+    return pack(values) if values.size <= MANY_CELLS else pack_coarsely(values)

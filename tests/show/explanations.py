@@ -1,0 +1,34 @@
+"""Explanations made of plain arrays: no model runs, so that what is tested is the drawing."""
+
+import numpy as np
+
+from regard.core.explanation import Explanation
+
+HOSTILE = '</script><img onerror="alert(1)" src=x> & $x^{$'
+
+
+def explanation(values=None, kind="positive", *, size=(32, 32), **changes):
+    if values is None:
+        values = np.zeros((4, 4))
+        values[1, 2] = 0.5
+    values = np.asarray(values, dtype=np.float32)
+    picture = np.random.default_rng(size[0]).integers(0, 256, (*size, 3), dtype=np.uint8)
+    said = {
+        "method": "grad_cam",
+        "target": "cat",
+        "site": ("layer4",),
+        "provenance": "exact",
+        "model": "model",
+        "picture": picture,
+        "prediction": (("cat", 0.75), ("dog", 0.2), ("ship", 0.05)),
+        "keys": values.size if kind == "distribution" else None,
+        "chosen": ("layer4, the last one that is a map",),
+    }
+    return Explanation(values=values, kind=kind, **said | changes)
+
+
+def attention(values=None, *, keys=None, **changes):
+    """Return attention to 4×4 cells: uniform, unless said otherwise."""
+    values = np.full((4, 4), 1 / 16) if values is None else np.asarray(values)
+    said = {"keys": keys or values.size, "method": "rollout", "target": "any target"}
+    return explanation(values, "distribution", **said | changes)

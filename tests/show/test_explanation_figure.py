@@ -1,0 +1,126 @@
+"""Figures say what they show: prediction, target, method, unit, provenance and verdict."""
+
+import numpy as np
+import pytest
+from matplotlib.collections import QuadMesh
+from matplotlib.colors import to_rgb
+from matplotlib.text import Text
+from tests.show.explanations import HOSTILE, attention, explanation
+
+from regard.core.errors import InputError
+from regard.show.colour import palette
+from regard.show.explanation_figure import figure, grid_figure, percent
+from regard.show.explanation_overlay import overlaid, scale_of
+
+
+def words(drawn):
+    return "\n".join(text.get_text() for text in drawn.findobj(Text))
+
+
+def panels(drawn):
+    return [axes.images[0].get_array() for axes in drawn.axes if axes.images]
+
+
+def test_prediction_target_method_site_and_unit_are_said():
+    said = words(figure(explanation(target="dog")))
+    for expected in ("cat (75.0 %)", "grad_cam for “dog”", "layer4", "exact", "relevance"):
+        assert expected in said
+    assert "1× uniform" in words(figure(attention()))
+    assert "0.5" in words(figure(explanation())), "the maximum is named"
+
+
+def test_no_picture_without_a_verdict():
+    assert "not checked" in words(figure(explanation()))
+    checked = words(figure(explanation(verdict="no better than chance")))
+    assert "no better than chance" in checked
+    assert "not checked" not in checked
+
+
+def test_the_overlay_is_the_one_of_the_bulk_drawing():
+    found = explanation(size=(400, 300))
+    for options in ({}, {"smooth": False}, {"contour": True}):
+        picture, over = panels(figure(found, **options))[:2]
+        np.testing.assert_array_equal(picture, found.picture)
+        np.testing.assert_array_equal(over, overlaid(found, **options))
+
+
+def test_the_exact_map_stands_beside_it_on_request():
+    found = attention(np.eye(4) / 4)
+    assert len(panels(figure(found))) == 2
+    exact = panels(figure(found, cells=True))[2]
+    assert exact.shape == (4, 4, 3)
+    np.testing.assert_allclose(exact, scale_of(found).colours(np.eye(4) * 4))
+
+
+def test_the_level_of_a_line_is_said():
+    assert "line at 0.25" in words(figure(explanation(), contour=True))
+    assert "line at 2×" in words(figure(attention(np.eye(4) / 4), contour=True))
+    assert "line" not in words(figure(attention(), contour=False))
+
+
+@pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
+def test_hostile_labels_are_words_and_no_formulas(ending, tmp_path):
+    found = explanation(target=HOSTILE, prediction=((HOSTILE, 0.5),), model="a$b")
+    path = found.save(tmp_path / f"figure.{ending}")
+    assert path.stat().st_size > 5_000
+    grid_figure([[found]], [HOSTILE], [HOSTILE]).savefig(tmp_path / f"grid.{ending}")
+
+
+def test_without_a_class_head_the_model_is_named():
+    said = words(figure(attention(prediction=(), model="dino")))
+    assert "dino" in said
+    assert "predicted" not in said
+
+
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [
+        (1.0, "100.0 %"),
+        (0.99999, "> 99.9 %"),
+        (0.00001, "< 0.1 %"),
+        (0.5, "50.0 %"),
+        (0.0, "0.0 %"),
+    ],
+)
+def test_a_percentage_is_0_or_100_only_where_it_is(probability, said):
+    assert percent(probability) == said
+
+
+def test_maps_of_one_unit_share_a_scale_in_a_grid():
+    weak, strong = explanation(np.eye(4) * 0.1), explanation(np.eye(4), target="dog")
+    other = explanation(np.eye(4) * 50, method="eigen_cam")
+    drawn = grid_figure([[weak, strong], [other, other]], ["a", "b"], ["cat", "dog"])
+    shown = panels(drawn)
+    common = scale_of(weak, strong)
+    np.testing.assert_array_equal(shown[0], overlaid(weak, scale=common, size=384))
+    np.testing.assert_array_equal(shown[1], overlaid(strong, scale=common, size=384))
+    # The other method's numbers, fifty times larger, say nothing about this one's.
+    np.testing.assert_array_equal(shown[2], overlaid(other, size=384))
+
+
+@pytest.mark.parametrize(
+    ("rows", "bars"),
+    [
+        ([[attention(), attention()]] * 2, 1),
+        ([[explanation()] * 3, [attention()] * 3], 2),
+        ([[explanation(), attention(), explanation(kind="signed")]] * 2, 3),
+        ([[explanation(), attention()], [attention(), explanation()]], 4),
+    ],
+    ids=["all alike", "rows alike", "columns alike", "none alike"],
+)
+def test_there_are_as_few_colour_bars_as_are_true(rows, bars):
+    columns = len(rows[0])
+    drawn = grid_figure(rows, ["x"] * len(rows), ["y"] * columns)
+    assert len(drawn.axes) - len(rows) * columns == bars
+
+
+def test_the_colour_bar_has_the_scales_own_colours():
+    (bar,) = figure(explanation()).axes[-1].findobj(QuadMesh)
+    colours = bar.get_cmap()
+    assert colours(0.0)[:3] == pytest.approx(to_rgb(palette("positive")[0]), abs=0.01)
+    assert colours(1.0)[:3] == pytest.approx(to_rgb(palette("positive")[-1]), abs=0.01)
+
+
+def test_a_grid_with_a_hole_is_refused():
+    with pytest.raises(InputError, match=r"rows of \[2, 1\] explanations, 2 row names"):
+        grid_figure([[attention()] * 2, [attention()]], ["a", "b"], ["c", "d"])
