@@ -1,10 +1,13 @@
 """What a capture block saw: records by site."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+
+import torch
+from torch import Tensor
 
 from regard.capture.sighting import Locate, Sighting
 from regard.core.errors import InputError, unknown_name
-from regard.core.record import AttentionRecord
+from regard.core.record import AttentionRecord, SiteKind
 
 
 class Captured(Mapping[str, AttentionRecord]):
@@ -53,6 +56,49 @@ class Captured(Mapping[str, AttentionRecord]):
         do not know which of them dropout dropped.
         """
         return {site: max(record.error for record in self.calls(site)) for site in self}
+
+    def output_gradients(
+        self,
+        total: Tensor,
+        kinds: Collection[SiteKind] = ("softmax", "linear", "sampled"),
+    ) -> tuple[Tensor | None, ...]:
+        """Return the gradient of a number with respect to the output of every site.
+
+        It is taken with respect to the model's own tensors, in one backward pass that goes no
+        further than the first of them, and then laid out as `tensors.output` of the record.
+
+        Args:
+            total: (), computed from what the model returned with gradients on.
+            kinds: of the sites that are asked for.
+
+        Returns:
+            One for each of `records`, and in their order; None for sites of other kinds, and for
+            those on which `total` does not depend.
+
+        Raises:
+            InputError: no gradient leads back from `total`, or the outputs were not kept.
+
+        """
+        if not total.requires_grad:
+            raise InputError(
+                "no gradient leads back from the score to the model; run the model with gradients "
+                "on, for images.requires_grad_(), and take a score that can be differentiated"
+            )
+        gradients: list[Tensor | None] = [None] * len(self.sightings)
+        asked = {
+            number: sighting.parts["output"]
+            for number, sighting in enumerate(self.sightings)
+            if sighting.kind in kinds
+        }
+        if any(part.cell.tensor.device.type == "meta" for part in asked.values()):
+            raise InputError('the outputs were not kept; capture with keep="tensors"')
+        asked = {n: part for n, part in asked.items() if part.cell.tensor.requires_grad}
+        if asked:
+            outputs = [part.cell.tensor for part in asked.values()]
+            found = torch.autograd.grad(total, outputs, allow_unused=True)
+            for (number, part), gradient in zip(asked.items(), found, strict=True):
+                gradients[number] = None if gradient is None else part.laid_out(gradient)
+        return tuple(gradients)
 
     def close(self) -> None:
         """End the block: from now on the records do not change."""

@@ -63,7 +63,11 @@ class Part:
 
     def tensor(self) -> Tensor:
         """Return the tensor in the record's layout."""
-        return self.cell.tensor if self.layout is None else self.layout(self.cell.tensor)
+        return self.laid_out(self.cell.tensor)
+
+    def laid_out(self, tensor: Tensor) -> Tensor:
+        """Return a tensor that is shaped like the model's own, in the record's layout."""
+        return tensor if self.layout is None else self.layout(tensor)
 
 
 @dataclass(frozen=True)
