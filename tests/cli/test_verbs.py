@@ -96,3 +96,10 @@ def test_going_on_with_other_options_is_refused(pictures, regard, tmp_path):
     found = regard("train", "classify", "--data", pictures, "--model", "resnet8", "--out", tmp_path)
     assert found.code == 2
     assert "the beginning of another run (model was {}" in found.err
+
+
+def test_list_methods_says_what_each_answers(regard):
+    rows = {row["name"]: row for row in regard("list", "methods", "--json").json}
+    assert rows["grad_cam"]["answers"].endswith("?")
+    assert rows["rise"]["family"] == "perturbation"
+    assert "seed" in rows["rise"]["options"]

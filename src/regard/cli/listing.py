@@ -15,13 +15,14 @@ class What(StrEnum):
 
     models = "models"
     mechanisms = "mechanisms"
+    methods = "methods"
     data = "data"
 
 
 def listing(
     what: Annotated[What, typer.Argument(help="What to list.")], json: JsonOption = False
 ) -> None:
-    """List models, mechanisms or data sources by name."""
+    """List models, mechanisms, methods or data sources by name."""
     rows = _LISTS[what]()
     if json:
         print_json(rows)
@@ -46,6 +47,22 @@ def _mechanisms() -> list[dict[str, Any]]:
             "arXiv": entry.arxiv,
         }
         for name, entry in mechanisms.items()
+    ]
+
+
+def _methods() -> list[dict[str, Any]]:
+    from regard.explain import methods
+
+    return [
+        {
+            "name": name,
+            "family": entry.family,
+            "answers": entry.answers,
+            "options": ", ".join(entry.options),
+            "paper": entry.paper,
+            "arXiv": entry.arxiv,
+        }
+        for name, entry in methods.items()
     ]
 
 
@@ -93,5 +110,6 @@ def _data() -> list[dict[str, Any]]:
 _LISTS: dict[What, Callable[[], list[dict[str, Any]]]] = {
     What.models: _models,
     What.mechanisms: _mechanisms,
+    What.methods: _methods,
     What.data: _data,
 }
