@@ -279,7 +279,7 @@ def class_index(name: int | str, labels: Sequence[str], classes: int) -> int:
     partly = [i for i, label in enumerate(labels) if name in label.split(", ")]
     if len(partly) == 1:
         return partly[0]
-    raise unknown_name("class", name, labels)
+    raise unknown_name("class", name, {word for label in labels for word in label.split(", ")})
 
 
 def label_of(index: int, labels: Sequence[str]) -> str:
@@ -325,6 +325,8 @@ def _has_fields(output: Any) -> bool:
 
 def batch_of(output: Any) -> tuple[int, torch.device]:
     """Return how many rows an output has, and where they are."""
+    if isinstance(output, (list, tuple)) and output and isinstance(output[0], Mapping):
+        return len(output), tensor_of(output[0]).device  # detectors return a dict for each image
     tensor = tensor_of(output)
     return tensor.shape[0], tensor.device
 
