@@ -1,6 +1,31 @@
 """Methods that turn records, activations and gradients into explanations."""
 
-from regard.explain import grad_cam as grad_cam
+# Importing a method is what registers it.
+from regard.explain import (  # noqa: F401
+    ablation_cam,
+    attention_row,
+    d_rise,
+    eigen_cam,
+    finer_cam,
+    grad_cam,
+    grad_cam_plus_plus,
+    gradient_rollout,
+    guided_backpropagation,
+    hires_cam,
+    input_x_gradient,
+    integrated_gradients,
+    layer_cam,
+    legrad,
+    occlusion,
+    rise,
+    rollout_map,
+    saliency,
+    score_cam,
+    smooth_grad,
+    value_weighted_attention,
+    x_grad_cam,
+)
+from regard.explain.box_target import BoxTarget
 from regard.explain.explainer import Explainer, Maps, methods, register
 from regard.explain.rollout import Rollout, rollout, rollout_operator
 from regard.explain.see import see, see_batch
@@ -17,6 +42,7 @@ from regard.explain.targets import (
 from regard.explain.walk import walk
 
 __all__ = [
+    "BoxTarget",
     "Class",
     "Contrast",
     "Explainer",

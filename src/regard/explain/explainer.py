@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from jaxtyping import Float
@@ -58,6 +58,7 @@ class Explainer:
         paper: authors and year.
         arxiv: the arXiv id, or None.
         examples: option sets that the contract suite runs, each a change from the defaults.
+        quick: options that the contract suite gives beside these: fewer samples than users want.
         class_specific: False for methods whose map is the same for every target.
 
     """
@@ -69,6 +70,7 @@ class Explainer:
     paper: str
     arxiv: str | None = None
     examples: Sequence[Mapping[str, Any]] = ({},)
+    quick: Mapping[str, Any] = field(default_factory=dict)
     class_specific: bool = True
 
     @property
@@ -98,6 +100,7 @@ def register(
     paper: str,
     arxiv: str | None = None,
     examples: Sequence[Mapping[str, Any]] = (),
+    quick: Mapping[str, Any] | None = None,
     class_specific: bool = True,
 ) -> Callable[[Method], Method]:
     """Register a function as a method; that enrols it in `regard.testing.check_explainer`.
@@ -124,6 +127,7 @@ def register(
             paper=paper,
             arxiv=arxiv,
             examples=({}, *examples),
+            quick=quick or {},
             class_specific=class_specific,
         )
         methods.add(name, entry)

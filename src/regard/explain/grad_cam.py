@@ -4,6 +4,7 @@ Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gra
 Localization" (arXiv 1610.02391), equations 1 and 2.
 """
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -17,7 +18,7 @@ def class_activation(
     features: MapBatch, weights: Float[Tensor, "batch channel"]
 ) -> Float[Tensor, "batch row col"]:
     """Return the positive part of the weighted sum of the channels."""
-    return (features * weights[:, :, None, None]).sum(1).clamp(min=0)
+    return torch.einsum("bkij,bk->bij", features, weights).clamp(min=0)
 
 
 @register(

@@ -118,7 +118,7 @@ def _is_still_there(model: nn.Module, layer: Layer) -> bool:
 
 
 def _found(model: nn.Module, image: Tensor, score: Score, site: Site) -> Layer:
-    with _outputs(model) as outputs, torch.enable_grad():
+    with _outputs(model, every=site != "auto") as outputs, torch.enable_grad():
         total = score(model(image.detach().requires_grad_()), 0).sum()
     wanted = [kept for kept in outputs if _matches(kept[0], kept[1], site)]
     if site != "auto" and not wanted:
@@ -129,7 +129,9 @@ def _found(model: nn.Module, image: Tensor, score: Score, site: Site) -> Layer:
     placing = _Placing(model, image)
     for name, module, output in reversed(wanted):
         layer = placing.layer(name, module, output)
-        if layer is not None and (site != "auto" or _is_seen(layer, output, total)):
+        if layer is None:
+            continue
+        if site != "auto" or (_is_seen(layer, output, total) and not placing.is_inside(name)):
             return layer
     what = "no layer" if site == "auto" else f"no output of {site!r}"
     raise InputError(
@@ -148,8 +150,14 @@ _Kept = tuple[str, nn.Module, Tensor]
 
 
 @contextmanager
-def _outputs(model: nn.Module) -> Iterator[list[_Kept]]:
-    """Keep what each module puts out; of modules that pass on the same tensor, the outermost."""
+def _outputs(model: nn.Module, *, every: bool) -> Iterator[list[_Kept]]:
+    """Keep what each module puts out; of modules that pass on the same tensor, the outermost.
+
+    Args:
+        model: while it runs.
+        every: keep them all, those whose output a later one writes into too.
+
+    """
     kept: list[_Kept] = []
 
     def keep(name: str) -> Any:
@@ -157,7 +165,7 @@ def _outputs(model: nn.Module) -> Iterator[list[_Kept]]:
             tensor = first_tensor(output)
             if tensor is None or tensor.dim() not in (3, 4) or not tensor.requires_grad:
                 return
-            if kept and kept[-1][2] is tensor:
+            if not every and kept and kept[-1][2] is tensor:
                 kept.pop()
             kept.append((name, module, tensor))
 
@@ -180,20 +188,19 @@ def _is_seen(layer: Layer, output: Tensor, total: Tensor) -> bool:
 
 
 class _Placing:
-    """Lays outputs on the image; attention is captured only if tokens ask for it."""
+    """Lays outputs on the image; attention is captured only if somebody asks for it."""
 
     def __init__(self, model: nn.Module, image: Tensor) -> None:
         self.model = model
         self.image = image
 
     def layer(self, name: str, module: nn.Module, output: Tensor) -> Layer | None:
-        """Return the layer if its output lies on the image, and is no part of an attention."""
+        """Return the layer if its output lies on the image."""
         if output.shape[0] != self.image.shape[0]:
             return None  # windows
         if output.dim() == 3:
-            inside = any(name.startswith(f"{site}.") for site in self._attention[0])
             grid = self._attention[1].get(output.shape[1])
-            return None if inside or grid is None else Layer(name, module, "tokens", grid)
+            return None if grid is None else Layer(name, module, "tokens", grid)
         height, width = self.image.shape[2:]
         forms: tuple[tuple[Form, tuple[int, int]], ...] = (
             ("channels first", (output.shape[2], output.shape[3])),
@@ -207,6 +214,14 @@ class _Placing:
                 grid = Grid(rows, cols, cell=(height / rows, width / cols))
                 return Layer(name, module, form, grid)
         return None
+
+    def is_inside(self, name: str) -> bool:
+        """Return True for a part of an attention, such as its queries.
+
+        They are no map even if they look like one: 65 tokens of 64 channels a head may be taken for
+        65×64 cells.
+        """
+        return any(name.startswith(f"{site}.") for site in self._attention[0])
 
     @cached_property
     def _attention(self) -> tuple[frozenset[str], dict[int, Grid]]:

@@ -37,9 +37,14 @@ class Activations:
 def features_of(model: nn.Module, images: Tensor, layer: Layer) -> MapBatch:
     """Return the layer's output as a map: one forward pass, nothing kept for a backward pass."""
     found: list[Tensor] = []
-    with torch.no_grad(), _rewritten(layer, lambda output: found.append(output) or output):
+
+    def keep(output: Tensor) -> Tensor:
+        found.append(output.clone())  # the model may write into what it gets
+        return output
+
+    with torch.no_grad(), _rewritten(layer, keep):
         model(images)
-    return layer.to_map(_last(found, layer).detach())
+    return layer.to_map(_last(found, layer))
 
 
 def activations(model: nn.Module, images: Tensor, score: Score, layer: Layer) -> Activations:
@@ -54,19 +59,20 @@ def activations(model: nn.Module, images: Tensor, score: Score, layer: Layer) ->
 
     with torch.no_grad(), _rewritten(layer, part):
         total = score(model(images)).sum()
-    leaf = _last(leaves, layer)
-    if not total.requires_grad:
+    leaf, gradient = _last(leaves, layer), None
+    if total.requires_grad:
+        (gradient,) = torch.autograd.grad(total, leaf, allow_unused=True)
+    if gradient is None:
         raise InputError(
             f"the target does not depend on layer {layer.name!r}, or not in a differentiable way; "
             "choose another site="
         )
-    (gradient,) = torch.autograd.grad(total, leaf)
     return Activations(layer.to_map(leaf.detach()), layer.to_map(gradient))
 
 
 def scores_with(
     model: nn.Module,
-    image: Float[Tensor, "1 channel height width"],
+    image: Float[Tensor, "one channel height width"],
     score: Score,
     number: int,
     layer: Layer,
@@ -76,7 +82,8 @@ def scores_with(
 
     Args:
         model: in eval mode.
-        image: the image; it runs to the layer once.
+        image: the image, which runs to the layer once; or a copy of it for each copy there, where
+            what lies beside the layer does not go with several.
         score: of the target.
         number: which image of the score's this is.
         layer: where the copies part.

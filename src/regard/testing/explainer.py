@@ -256,7 +256,8 @@ class ExplainerCheck:
             for kind in MODELS:
                 if self.entry.family == "attention" and kind == "cnn":
                     continue
-                explained = Explained(self.entry, options, kind, self.name)
+                asked = {**self.entry.quick, **options}
+                explained = Explained(self.entry, asked, kind, self.name)
                 try:
                     self.check(explained)
                 except ContractViolation:
