@@ -49,16 +49,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--models", nargs="+", default=["resnet18", "vit_small_patch16_224"])
+    parser.add_argument("--no-memory", action="store_true", help="measure times only")
     parser.add_argument("--shared", action="store_true", help="other jobs ran on the machine")
     options = parser.parse_args()
     figures: dict[str, Any] = {"machine_was_shared": options.shared}
     for name in options.models:
-        figures[name] = measured(name, options.rounds)
+        figures[name] = times(name, options.rounds)
         record("methods_cost", figures, n=options.rounds)
+        if not options.no_memory:
+            figures[name] |= memory(name)
+            record("methods_cost", figures, n=options.rounds)
 
 
-def measured(name: str, rounds: int) -> dict[str, Any]:
-    """Return the figures of one model."""
+def times(name: str, rounds: int) -> dict[str, Any]:
+    """Return how many forward passes each way takes."""
     names = ["forward", *ways(name)]
     seconds: dict[str, list[float]] = {}
     # The dear ones apart, so that a round of the cheap ones is short.
@@ -68,15 +72,20 @@ def measured(name: str, rounds: int) -> dict[str, Any]:
             n: [t / f for t, f in zip(taken[n], taken["forward"], strict=True)] for n in group
         }
         seconds[f"forward of {group[0]}"] = taken["forward"]
-    peaks = {n: peak_bytes(once, name, n) for n in names}
     ones = [1.0] * rounds
     figures: dict[str, Any] = {
         "forward_seconds": round(statistics.median(seconds["forward of forward"]), 4)
     }
-    for n in names[1:]:
-        figures[f"{n}_forwards"] = ratio(seconds[n], ones)
-        figures[f"{n}_extra_megabytes"] = round((peaks[n] - peaks["forward"]) / 1e6, 1)
-    return figures
+    return figures | {f"{n}_forwards": ratio(seconds[n], ones) for n in names[1:]}
+
+
+def memory(name: str) -> dict[str, Any]:
+    """Return what each way takes at its peak, over a forward pass."""
+    names = ["forward", *ways(name)]
+    peaks = {n: peak_bytes(once, name, n) for n in names}
+    return {
+        f"{n}_extra_megabytes": round((peaks[n] - peaks["forward"]) / 1e6, 1) for n in names[1:]
+    }
 
 
 def cheap(names: list[str]) -> list[str]:
