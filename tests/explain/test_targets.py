@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from regard.core.errors import InputError
+from regard.core.labels import class_index
 from regard.explain.targets import (
     Class,
     Contrast,
@@ -18,7 +19,6 @@ from regard.explain.targets import (
     Similarity,
     as_target,
     batch_of,
-    class_index,
     class_scores,
     embeddings,
     has_classes,

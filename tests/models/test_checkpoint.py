@@ -78,7 +78,8 @@ def test_counters_that_evaluation_does_not_need_may_be_there_or_not(tmp_path):
     tensors = Net(10).state_dict()
     del tensors["body.1.num_batches_tracked"]
     averaged = {f"module.{name}": tensor for name, tensor in tensors.items()}
-    fill(saved(tmp_path, {**averaged, "n_averaged": torch.tensor(3)}))
+    network = fill(saved(tmp_path, {**averaged, "n_averaged": torch.tensor(3)})).network
+    assert torch.equal(network.head.weight, tensors["head.weight"])
 
 
 def test_half_precision_is_turned_into_the_network_s(tmp_path):

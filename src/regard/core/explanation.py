@@ -15,7 +15,7 @@ from jaxtyping import Float, UInt8
 from torch.nn import functional as F
 
 from regard.core.errors import InputError
-from regard.core.files import atomic_write, writing
+from regard.core.files import atomic_write
 from regard.core.grid import Grid
 from regard.core.record import Provenance
 
@@ -121,7 +121,7 @@ class Explanation:
             raise InputError(
                 f"cannot write {path}: choose an ending among {', '.join(sorted(_WRITERS))}"
             )
-        with writing(path), atomic_write(path) as temporary:
+        with atomic_write(path) as temporary:
             writer(self, temporary)
         return path
 

@@ -132,7 +132,8 @@ def split_folders(folder: Path) -> dict[str, Path]:
     return found if "train" in found else {}
 
 
-def _is_image(file: Path) -> bool:
+def is_image_name(file: Path) -> bool:
+    """Return True if a file counts as an image, by its name."""
     return file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
 
 
@@ -146,7 +147,7 @@ def _from_folder(folder: Path, split: str) -> FolderDataset:
     for entry in class_folders(splits.get(split, folder)):
         if entry.name not in classes:
             raise InputError(f"class folder {entry} has no counterpart in {train}; add or move it")
-        images = sorted(file for file in entry.rglob("*") if _is_image(file))
+        images = sorted(file for file in entry.rglob("*") if is_image_name(file))
         if not images:
             raise InputError(f"class folder {entry} holds no images; add some or remove it")
         files += images

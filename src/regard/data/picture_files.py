@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from regard.core.errors import InputError
-from regard.data.image_folder import SUFFIXES
+from regard.data.image_folder import SUFFIXES, is_image_name
 
 
 def picture_files(paths: Sequence[Path]) -> list[Path]:
@@ -21,11 +21,7 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
         if not path.is_dir():
             found.append(path)
             continue
-        inside = sorted(
-            file
-            for file in path.rglob("*")
-            if file.suffix.lower() in SUFFIXES and not file.name.startswith(".")
-        )
+        inside = sorted(filter(is_image_name, path.rglob("*")))
         if not inside:
             raise InputError(f"{path} has no pictures; they end in {' '.join(sorted(SUFFIXES))}")
         found += inside

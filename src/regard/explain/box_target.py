@@ -24,7 +24,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from regard.core.errors import InputError
-from regard.explain.targets import Rows, Score, Target, class_index, label_of
+from regard.core.labels import class_index, label_of
+from regard.explain.targets import Rows, Score, Target
 
 Number = int | float
 Corners = tuple[Number, Number, Number, Number]

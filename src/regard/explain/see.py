@@ -11,6 +11,7 @@ from regard.capture import capture
 from regard.core.errors import NothingCaptured
 from regard.core.explanation import Explanation
 from regard.core.modes import evaluating
+from regard.core.record import AttentionRecord
 from regard.explain.explainer import Explainer, Maps, methods
 from regard.explain.layer import Site
 from regard.explain.subject import ImageLike, Preprocess, Subject, subject
@@ -81,14 +82,10 @@ def see_batch(
     """Explain several images of one size at once; otherwise as `see`."""
     seen = subject(model, images, labels=labels, preprocess=preprocess, name=name)
     with evaluating(model):
-        with torch.no_grad():
-            output = model(seen.images)
+        output, explainer, chosen = _run(seen, method)
         score = resolve(target, output, seen.labels, headless=seen.headless)
-        explainer, chosen = _chosen(seen, method)
-        if "site" in explainer.options:
+        if "site" in explainer.options or site != "auto":  # by a method without sites it is refused
             options["site"] = site
-        elif site != "auto":
-            options["site"] = site  # refused by name
         maps = explainer(model, seen.images, score, **options)
     return [
         _explanation(seen, explainer, maps, score, prediction, chosen, number)
@@ -96,27 +93,38 @@ def see_batch(
     ]
 
 
-def _chosen(seen: Subject, method: str) -> tuple[Explainer, tuple[str, ...]]:
+def _run(seen: Subject, method: str) -> tuple[Any, Explainer, tuple[str, ...]]:
+    """Return what the model makes of the images, the method, and why it was chosen."""
     if method != "auto":
-        return methods[method], ()
-    if _attends(seen):
-        return methods["gradient_rollout"], (
-            "gradient_rollout, because the model's tokens attend to each other",
-        )
-    return methods["grad_cam"], ("grad_cam, because no attention joins the model's positions",)
-
-
-def _attends(seen: Subject) -> bool:
-    """Return True if most of what the model does to positions is attention among them."""
+        explainer = methods[method]
+        with torch.no_grad():
+            return seen.model(seen.images), explainer, ()
+    output, records = None, ()
     try:
         with torch.no_grad(), capture(seen.model, keep="operators") as captured:
-            seen.model(seen.images[:1])
+            output = seen.model(seen.images)
+        records = captured.records
     except NothingCaptured:
-        return False
-    sites = [r for r in captured.records if r.kind == "softmax" and r.mixes == "tokens"]
+        pass  # said when the block ends: the model has run
+    if _attends(seen.model, records):
+        return (
+            output,
+            methods["gradient_rollout"],
+            ("gradient_rollout, because the model's tokens attend to each other",),
+        )
+    return (
+        output,
+        methods["grad_cam"],
+        ("grad_cam, because no attention joins the model's positions",),
+    )
+
+
+def _attends(model: nn.Module, records: Sequence[AttentionRecord]) -> bool:
+    """Return True if most of what the model does to positions is attention among them."""
+    sites = [r for r in records if r.kind == "softmax" and r.mixes == "tokens"]
     convolutions = sum(
         isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1 and m.groups == 1
-        for m in seen.model.modules()
+        for m in model.modules()
     )
     return len(sites) > convolutions
 

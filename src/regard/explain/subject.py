@@ -11,7 +11,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from regard.core.errors import InputError
-from regard.explain.targets import class_scores, has_classes, label_of
+from regard.core.labels import label_of
+from regard.explain.targets import class_scores, has_classes
 
 Picture = UInt8[np.ndarray, "height width 3"]
 ImageLike = Image.Image | Tensor | np.ndarray
@@ -95,19 +96,27 @@ def subject(
         raise InputError(f"the model is a {type(model).__name__}, not an nn.Module{hint}")
     preprocess = preprocess if preprocess is not None else getattr(model, "preprocessing", None)
     batch, pictures, assumed = _prepared(images, preprocess)
-    tensor = next(model.parameters(), next(model.buffers(), None))
-    device = torch.device("cpu") if tensor is None else tensor.device
     own = getattr(model, "labels", None) if labels is None else labels
     return Subject(
         model=model,
         name=name or getattr(model, "name", None) or type(model).__name__,
-        images=batch.to(device),
+        images=batch.to(device_of(model)),
         pictures=pictures,
         labels=tuple(own or ()),
-        headless=getattr(model, "num_classes", None) == 0
-        or getattr(model, "task", "") == "features",
+        headless=is_headless(model),
         assumed=(*getattr(model, "assumed", ()), *assumed),
     )
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Return where a model's first tensor is; the CPU for a model without any."""
+    tensor = next(model.parameters(), next(model.buffers(), None))
+    return torch.device("cpu") if tensor is None else tensor.device
+
+
+def is_headless(model: nn.Module) -> bool:
+    """Return True if a model says that it returns features and no scores of classes."""
+    return getattr(model, "num_classes", None) == 0 or getattr(model, "task", "") == "features"
 
 
 def _prepared(

@@ -14,7 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
-from regard.core.errors import InputError, unknown_name
+from regard.core.errors import InputError
+from regard.core.labels import class_index, label_of
 
 Rows = Int[Tensor, " row"]
 """For each row of an output, which of the images it is a copy of."""
@@ -259,32 +260,6 @@ def resolve(
     if target is None and (headless or not has_classes(output)):
         return Function(lambda out: embeddings(out).norm(dim=1), "the embedding").score(output, ())
     return as_target(target).score(output, labels)
-
-
-def class_index(name: int | str, labels: Sequence[str], classes: int) -> int:
-    """Return the index of a class given by index or label.
-
-    Raises:
-        InputError: no such class (the near matches are named).
-
-    """
-    if isinstance(name, int) or (name.isdecimal() and name not in labels):
-        index = int(name)
-        if not 0 <= index < classes:
-            raise InputError(f"class {index} does not exist: the model knows {classes} classes")
-        return index
-    if name in labels:
-        return list(labels).index(name)
-    # "tabby" for "tabby, tabby cat", as ImageNet's labels are lists of synonyms.
-    partly = [i for i, label in enumerate(labels) if name in label.split(", ")]
-    if len(partly) == 1:
-        return partly[0]
-    raise unknown_name("class", name, {word for label in labels for word in label.split(", ")})
-
-
-def label_of(index: int, labels: Sequence[str]) -> str:
-    """Return the label of a class, or its number where there is none."""
-    return labels[index] if index < len(labels) else f"class {index}"
 
 
 def _logits(classes: Int[Tensor, " image"], labels: Sequence[str]) -> Score:

@@ -1,9 +1,9 @@
 """A walk through the pipeline: one model, one image, every stage from features to prediction."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from fnmatch import fnmatchcase
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,21 +15,10 @@ from regard.core.errors import InputError, unknown_name
 from regard.core.modes import evaluating
 from regard.core.pipeline import Array, GateSite, SwitchedOff, TokenSite, Walk
 from regard.core.record import AttentionRecord
+from regard.explain.subject import Preprocess, device_of, is_headless
 from regard.explain.switch_off import MEANINGS, Switchboard
+from regard.explain.targets import class_scores, has_classes
 from regard.explain.walk_sites import UnshowableError, lay_out, site_of
-
-
-@runtime_checkable
-class Preprocess(Protocol):
-    """What turns a picture into a model's input, in the two steps that a walk has to tell apart."""
-
-    def fit(self, picture: Image.Image) -> Image.Image:
-        """Scale and crop to what the model looks at."""
-        ...
-
-    def __call__(self, picture: Image.Image) -> Tensor:
-        """Return the model's input, (1, 3, height, width)."""
-        ...
 
 
 def walk(
@@ -65,7 +54,7 @@ def walk(
     """
     preprocess = preprocess if preprocess is not None else getattr(model, "preprocessing", None)
     batch, picture = _inputs(image, preprocess)
-    batch = batch.to(_device(model))
+    batch = batch.to(device_of(model))
     board = Switchboard(model, batch)
     labels, probabilities = _prediction(model, board.output, labels)
     records = _chosen(board.records, sites)
@@ -131,11 +120,6 @@ def _picture_of(image: Tensor, preprocess: Preprocess | None) -> NDArray[np.uint
     return np.round(255 * rgb.clamp(0, 1).permute(1, 2, 0).numpy()).astype(np.uint8)
 
 
-def _device(model: nn.Module) -> torch.device:
-    tensor = next(model.parameters(), next(model.buffers(), None))
-    return torch.device("cpu") if tensor is None else tensor.device
-
-
 def _chosen(records: Sequence[AttentionRecord], pattern: str) -> list[AttentionRecord]:
     chosen = [record for record in records if fnmatchcase(record.site, pattern)]
     if not chosen:
@@ -154,9 +138,12 @@ def _prediction(
     """Return the class names and probabilities; none of either for a model without a class head."""
     if labels is None:
         labels = getattr(model, "labels", None)
-    scores = _class_scores(output)
-    headless = getattr(model, "num_classes", None) == 0 or getattr(model, "task", "") == "features"
-    if scores is None or (labels is None and headless) or (labels is not None and not len(labels)):
+    scores = class_scores(output) if has_classes(output) else None
+    if (
+        scores is None
+        or (labels is None and is_headless(model))
+        or (labels is not None and not len(labels))
+    ):
         if labels:
             raise InputError(
                 f"{len(labels)} labels were given, but the model returns no scores of classes; "
@@ -169,13 +156,6 @@ def _prediction(
     if len(labels) != classes:
         raise InputError(f"{len(labels)} labels were given for the model's {classes} classes")
     return tuple(labels), _probabilities(scores)
-
-
-def _class_scores(output: Any) -> Tensor | None:
-    """Return (batch, class) from what the model returned: a tensor, or an output with `logits`."""
-    scores = output.get("logits") if isinstance(output, Mapping) else output
-    scores = getattr(scores, "logits", scores)
-    return scores if isinstance(scores, Tensor) and scores.ndim == 2 else None
 
 
 def _probabilities(scores: Tensor) -> Array:
@@ -200,8 +180,10 @@ def _all_off(board: Switchboard, records: Sequence[AttentionRecord]) -> Switched
 def _switched_off(
     board: Switchboard, records: Sequence[AttentionRecord], meaning: str
 ) -> SwitchedOff | None:
-    scores = _class_scores(board.without(records))
-    return None if scores is None else SwitchedOff(_probabilities(scores), meaning)
+    output = board.without(records)
+    return (
+        SwitchedOff(_probabilities(class_scores(output)), meaning) if has_classes(output) else None
+    )
 
 
 def _given_to(model: nn.Module, batch: Tensor, sites: set[str]) -> dict[str, Tensor]:

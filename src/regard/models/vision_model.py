@@ -5,7 +5,7 @@ from typing import Any, Literal
 from PIL import Image
 from torch import nn
 
-from regard.core.errors import InputError, unknown_name
+from regard.core.labels import class_index
 from regard.core.shapes import Images
 from regard.models.preprocessing import Preprocessing
 
@@ -62,13 +62,4 @@ class VisionModel(nn.Module):
             InputError: no such class (the near matches are named).
 
         """
-        if isinstance(target, int) or target.isdecimal():
-            index = int(target)
-            if not 0 <= index < len(self.labels):
-                raise InputError(
-                    f"class {index} does not exist: {self.name} knows {len(self.labels)} classes"
-                )
-            return index
-        if target not in self.labels:
-            raise unknown_name(f"class of {self.name}", target, self.labels)
-        return self.labels.index(target)
+        return class_index(target, self.labels, len(self.labels))

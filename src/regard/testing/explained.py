@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from regard.core.seeding import generator, seeded
 from regard.explain.explainer import Explainer, Maps
 from regard.explain.targets import Class, Likeliest, Score
-from regard.testing.violation import ContractViolation
+from regard.testing.violation import Checked
 
 CLASSES = 4
 SIZE = (32, 24)
@@ -98,7 +98,7 @@ MODELS = {"cnn": SmallCNN, "transformer": SmallViT}
 
 
 @dataclass(frozen=True)
-class Explained:
+class Explained(Checked):
     """A method with one set of options, on one model, under one check.
 
     Attributes:
@@ -114,18 +114,11 @@ class Explained:
     kind: str
     check: str
 
-    def fail(self, found: str, fix: str) -> NoReturn:
-        """Raise ContractViolation: who, which check, what was found, how to fix it."""
+    @property
+    def who(self) -> str:
+        """What it is called in messages, with its options."""
         how = f" with {dict(self.options)}" if self.options else ""
-        raise ContractViolation(
-            f"method {self.entry.name!r}{how} on a {self.kind} breaks {self.check!r}: "
-            f"{found}; {fix}"
-        )
-
-    def require(self, holds: bool, found: str, fix: str) -> None:
-        """Raise ContractViolation unless `holds`."""
-        if not holds:
-            self.fail(found, fix)
+        return f"method {self.entry.name!r}{how} on a {self.kind}"
 
     def model(self) -> nn.Module:
         """Build the model in eval mode, every parameter random."""

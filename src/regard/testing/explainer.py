@@ -18,7 +18,7 @@ from regard.testing.explained import (
     RefusedError,
     failing_score,
 )
-from regard.testing.violation import ContractViolation
+from regard.testing.violation import hold_to
 
 # What summing in another order, or in another batch, may change.
 _TOLERANCE = 1e-3
@@ -257,15 +257,7 @@ class ExplainerCheck:
                 if self.entry.family == "attention" and kind == "cnn":
                     continue
                 asked = {**self.entry.quick, **options}
-                explained = Explained(self.entry, asked, kind, self.name)
-                try:
-                    self.check(explained)
-                except ContractViolation:
-                    raise
-                except Exception as error:  # whatever a stranger's code raises is its violation
-                    first_line = str(error).strip().split("\n", 1)[0]
-                    purpose = (self.check.__doc__ or "").strip().split("\n", 1)[0]
-                    explained.fail(f"{type(error).__name__}: {first_line}", f"the check: {purpose}")
+                hold_to(self.check, Explained(self.entry, asked, kind, self.name))
 
 
 def explainer_checks(

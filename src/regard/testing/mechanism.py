@@ -7,7 +7,7 @@ from typing import Any
 from regard.attention import Mechanism, mechanisms
 from regard.testing import mechanism_gradients, mechanism_interface, mechanism_values
 from regard.testing.subject import Subject
-from regard.testing.violation import ContractViolation
+from regard.testing.violation import hold_to
 
 Check = Callable[[Subject], None]
 
@@ -62,15 +62,7 @@ class MechanismCheck:
     def __call__(self) -> None:
         """Run the check; raise ContractViolation where the mechanism breaks it."""
         for options in self.option_sets:
-            subject = Subject(self.entry, options, self.name)
-            try:
-                self.check(subject)
-            except ContractViolation:
-                raise
-            except Exception as error:  # whatever a stranger's code raises is its violation
-                first_line = str(error).strip().split("\n", 1)[0]
-                purpose = (self.check.__doc__ or "").strip().split("\n", 1)[0]
-                subject.fail(f"{type(error).__name__}: {first_line}", f"the check: {purpose}")
+            hold_to(self.check, Subject(self.entry, options, self.name))
 
 
 def mechanism_checks(

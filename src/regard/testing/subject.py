@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import jaxtyping
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from regard.attention import Mechanism
 from regard.core.seeding import generator, seeded
-from regard.testing.violation import ContractViolation
+from regard.testing.violation import Checked
 
 CHANNELS = 8
 SIZE = (6, 4)
@@ -19,7 +19,7 @@ CONTEXT_SIZE = (3, 5)
 
 
 @dataclass(frozen=True)
-class Subject:
+class Subject(Checked):
     """A mechanism with one set of options, under one check.
 
     Attributes:
@@ -33,17 +33,11 @@ class Subject:
     options: Mapping[str, Any]
     check: str
 
-    def fail(self, found: str, fix: str) -> NoReturn:
-        """Raise ContractViolation: who, which check, what was found, how to fix it."""
+    @property
+    def who(self) -> str:
+        """What it is called in messages, with its options."""
         how = f" with {dict(self.options)}" if self.options else ""
-        raise ContractViolation(
-            f"mechanism {self.entry.name!r}{how} breaks {self.check!r}: {found}; {fix}"
-        )
-
-    def require(self, holds: bool, found: str, fix: str) -> None:
-        """Raise ContractViolation unless `holds`."""
-        if not holds:
-            self.fail(found, fix)
+        return f"mechanism {self.entry.name!r}{how}"
 
     def build(
         self,

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from regard.core.errors import InputError
+from regard.core.precision import multiplies_bfloat16
 
 try:
     from lightning_fabric import Fabric
@@ -19,8 +20,7 @@ __all__ = ["Fabric", "cpu_has_bf16", "start_fabric"]
 
 def cpu_has_bf16() -> bool:
     """Return whether this CPU multiplies bfloat16 in hardware; without that it is slower."""
-    capabilities = torch.cpu.get_capabilities()
-    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+    return multiplies_bfloat16(torch.device("cpu"))
 
 
 def _has_bf16(device: str) -> bool:
