@@ -15,7 +15,7 @@ from regard.data.statistics import channel_statistics
 from regard.models import NetworkSpec, Preprocessing, VisionModel, build
 from regard.models.build import find_network
 from regard.models.load import load
-from regard.train import ClassifierRun, Recipe, start_fabric, train_classifier
+from regard.train import Classification, Recipe, TrainingRun, start_fabric, train_run
 from regard.train.evaluate import Evaluation, evaluate_classifier
 
 _SPLIT_SEED = 0x5EED
@@ -118,7 +118,8 @@ def train(
         seed=options.seed,
         **common,
     )
-    run = ClassifierRun(
+    run = TrainingRun(
+        task="classify",
         model=spec.to_json(),
         preprocessing=preprocessing,
         labels=training.classes,
@@ -132,12 +133,13 @@ def train(
         recipe=options.recipe,
         seed=options.seed,
     )
-    return train_classifier(
+    return train_run(
         network,
         run,
         batches,
         out=Path(out),
         fabric=fabric,
+        objective=Classification(options.recipe.label_smoothing),
         validation=make_batches(validation, 256, train=False, **common) if validation else None,
         compile=machine.compile,
         quiet=quiet,

@@ -19,13 +19,14 @@ class Progress:
     Attributes:
         epoch: the epoch to go on with.
         step: the step of that epoch to go on with.
-        sums: sums over the steps already done in that epoch: loss, correct, images.
+        sums: sums over the steps already done in that epoch (see `regard.train.objective.summed`);
+            empty before the first.
 
     """
 
     epoch: int = 0
     step: int = 0
-    sums: list[float] = field(default_factory=lambda: [0.0, 0.0, 0.0])
+    sums: list[float] = field(default_factory=list)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any], progress: Progress) -> None:

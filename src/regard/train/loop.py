@@ -1,4 +1,4 @@
-"""The training loop, for any network that maps images to logits.
+"""The training loop, for any network and any task that says what its loss is.
 
 Every random number of a run is a function of (seed, epoch, step): the batches by
 `regard.data.Batches`, dropout and the like by seeding torch before each step. A checkpoint
@@ -13,15 +13,15 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from regard.core.errors import InputError, RegardError
 from regard.core.seeding import derive_seed, preserved_random_state
-from regard.core.shapes import Images, Labels
+from regard.core.shapes import Images
 from regard.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from regard.train.device import Fabric, start_fabric
 from regard.train.interrupt import StopRequest
 from regard.train.journal import Journal
+from regard.train.objective import Classification, Objective, figures_of, summed
 from regard.train.progress import TrainingProgress
 from regard.train.recipe import (
     MovingAverage,
@@ -47,8 +47,8 @@ class EpochBatches(Protocol):
         """Return the steps an epoch."""
         ...
 
-    def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Labels]]:
-        """Yield (images in [0, 1], labels) of epoch `index` from a step on."""
+    def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Any]]:
+        """Yield (images in [0, 1], labels or what else is true) of epoch `index` from a step on."""
         ...
 
 
@@ -66,8 +66,10 @@ def fit(
     *,
     out: Path,
     recipe: Recipe | None = None,
+    objective: Objective | None = None,
     normalise: Callable[[Tensor], Tensor] | None = None,
     validation: EpochBatches | None = None,
+    measure: Callable[[nn.Module], dict[str, float]] | None = None,
     seed: int = 0,
     fabric: Fabric | None = None,
     compile: bool = False,
@@ -79,12 +81,16 @@ def fit(
     `checkpoint.pt`. Where the folder holds a checkpoint, training goes on from it.
 
     Args:
-        model: images (batch, 3, height, width) to logits (batch, class).
-        batches: training images in [0, 1] and labels.
+        model: takes images (batch, 3, height, width); without an objective it returns logits
+            (batch, class).
+        batches: training images in [0, 1] and labels, or what else the objective needs.
         out: the run's folder, which exists.
         recipe: everything that decides how to train; the default is `Recipe()`.
+        objective: the task's loss; by default a classifier's, with the recipe's smoothing.
         normalise: applied to the images of every batch.
         validation: images to measure after each epoch; never the test split.
+        measure: returns further figures of the network, in eval mode and with the weights that
+            would be kept, after each epoch; their names get `validation_` in front.
         seed: of dropout and other randomness inside the model.
         fabric: device, precision and processes; by default what `start_fabric()` finds.
         compile: run the model through `torch.compile`.
@@ -99,10 +105,12 @@ def fit(
 
     """
     fabric = fabric or start_fabric()
-    run = _Run(model, batches, recipe or Recipe(), normalise, seed, fabric, out, compile)
+    recipe = recipe or Recipe()
+    objective = objective or Classification(recipe.label_smoothing)
+    run = _Run(model, batches, recipe, objective, normalise, seed, fabric, out, compile)
     try:
         with preserved_random_state(), StopRequest() as stop:
-            return run.train(validation, stop, quiet=quiet)
+            return run.train(validation, measure, stop, quiet=quiet)
     finally:
         model.to("cpu").eval()
 
@@ -115,6 +123,7 @@ class _Run:
         model: nn.Module,
         batches: EpochBatches,
         recipe: Recipe,
+        objective: Objective,
         normalise: Callable[[Tensor], Tensor] | None,
         seed: int,
         fabric: Fabric,
@@ -122,6 +131,7 @@ class _Run:
         compile: bool,
     ) -> None:
         self.batches, self.recipe, self.normalise = batches, recipe, normalise
+        self.objective = objective
         self.seed, self.fabric, self.out = seed, fabric, out
         # Convolutions are about twice as fast with the channels last, on CPU and GPU.
         self.model = model.to(fabric.device)
@@ -147,6 +157,11 @@ class _Run:
         if not path.is_file():
             return
         self._saved, self.progress = load_checkpoint(path, self.fabric.device)
+        if len(self.progress.sums) not in (0, self._sums):
+            raise InputError(
+                f"{path} was written by another version of Regard; delete it to start "
+                f"{self.out} anew"
+            )
         try:
             self.model.load_state_dict(self._saved["model"])
             self.optimizer.load_state_dict(self._saved["optimizer"])
@@ -154,6 +169,10 @@ class _Run:
             raise InputError(
                 f"{path} belongs to another network or recipe; choose another --out or delete it"
             ) from error
+
+    @property
+    def _sums(self) -> int:
+        return 2 + 2 * len(self.objective.shares)
 
     def save(self) -> None:
         """Write the checkpoint (by one process only)."""
@@ -167,7 +186,12 @@ class _Run:
             save_checkpoint(self.out / CHECKPOINT, state, self.progress)
 
     def train(
-        self, validation: EpochBatches | None, stop: StopRequest, *, quiet: bool
+        self,
+        validation: EpochBatches | None,
+        measure: Callable[[nn.Module], dict[str, float]] | None,
+        stop: StopRequest,
+        *,
+        quiet: bool,
     ) -> list[dict[str, Any]]:
         """Train from where the checkpoint is to the last epoch."""
         quiet = quiet or not self.fabric.is_global_zero
@@ -177,8 +201,7 @@ class _Run:
             with TrainingProgress(self.recipe.epochs, self.steps, done=done, quiet=quiet) as bar:
                 while self.progress.epoch < self.recipe.epochs:
                     figures = self._epoch(bar, stop)
-                    if validation is not None:
-                        figures |= self._validate(validation)
+                    figures |= self._validate(validation, measure)
                     if journal:
                         journal.write(figures)
                     self.progress = Progress(epoch=self.progress.epoch + 1)
@@ -195,27 +218,27 @@ class _Run:
         """Train to the end of the current epoch and return its figures."""
         self.forward.train()
         epoch, first = self.progress.epoch, self.progress.step
-        sums = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.fabric.device)
+        begun = self.progress.sums or [0.0] * self._sums
+        sums = torch.tensor(begun, dtype=torch.float64, device=self.fabric.device)
         since, looked = time.monotonic(), first
-        rate = 0.0
-        seen = sums[2].item()
-        for step, (images, labels) in enumerate(self.batches.epoch(epoch, first), start=first):
-            sums += self._step(images, labels, epoch * self.steps + step)
+        rate, seen = 0.0, begun[1]
+        for step, (images, truth) in enumerate(self.batches.epoch(epoch, first), start=first):
+            sums += self._step(images, truth, epoch * self.steps + step)
             last = step + 1 == self.steps
             asked = stop.requested and self.fabric.world_size == 1
             if last or asked or step + 1 - looked >= _LOOK_EVERY:
-                loss, correct, count = sums.tolist()
-                self._refuse_nan(loss, epoch, step)
-                self.progress = Progress(epoch, step + 1, [loss, correct, count])
-                rate = (count - seen) / (time.monotonic() - since)
-                bar.update(epoch, step + 1 - looked, loss / count, correct / count, rate)
+                done = sums.tolist()
+                self._refuse_nan(done[0], epoch, step)
+                self.progress = Progress(epoch, step + 1, done)
+                rate = (done[1] - seen) / (time.monotonic() - since)
+                figures = figures_of(done, self.objective.shares)
+                bar.update(epoch, step + 1 - looked, figures, rate)
                 looked = step + 1
                 self._pause_if_due(stop, last=last)
-        loss, correct, count = self._over_processes(sums).tolist()
+        figures = figures_of(self._over_processes(sums).tolist(), self.objective.shares)
         return {
             "epoch": epoch,
-            "train_loss": loss / count,
-            "train_accuracy": correct / count,
+            **{f"train_{name}": value for name, value in figures.items()},
             "lr": learning_rate((epoch + 1) * self.steps - 1, self._total, self.recipe),
             "images_per_second": rate * self.fabric.world_size,
         }
@@ -224,15 +247,14 @@ class _Run:
     def _total(self) -> int:
         return self.recipe.epochs * self.steps
 
-    def _step(self, images: Tensor, labels: Tensor, step: int) -> Tensor:
-        """Take one step; return (loss × images, correct, images), still on the device."""
-        images, labels = self._to_device(images), labels.to(self.fabric.device)
+    def _step(self, images: Tensor, truth: Any, step: int) -> Tensor:
+        """Take one step; return what it adds to the sums, still on the device."""
+        images, truth = self._to_device(images), self.fabric.to_device(truth)
         torch.manual_seed(derive_seed(self.seed, step))
         set_learning_rate(self.optimizer, learning_rate(step, self._total, self.recipe))
-        logits = self.forward(images)
-        loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        outcome = self.objective.training(self.forward, images, truth)
         self.optimizer.zero_grad(set_to_none=True)
-        self.fabric.backward(loss)
+        self.fabric.backward(outcome.loss)
         if self.recipe.clip:
             self.fabric.clip_gradients(
                 self.forward, self.fabric_optimizer, max_norm=self.recipe.clip
@@ -240,9 +262,7 @@ class _Run:
         self.fabric_optimizer.step()
         if self.average:
             self.average.update(self.tensors, step)
-        count = torch.tensor(len(labels), device=loss.device)
-        correct = (logits.detach().argmax(1) == labels).sum()
-        return torch.stack([loss.detach() * count, correct, count]).double()
+        return summed(outcome, self.objective.shares)
 
     def _to_device(self, images: Tensor) -> Tensor:
         images = images.to(self.fabric.device, non_blocking=True)
@@ -277,22 +297,33 @@ class _Run:
             )
 
     @torch.no_grad()
-    def _validate(self, validation: EpochBatches) -> dict[str, float]:
+    def _validate(
+        self,
+        validation: EpochBatches | None,
+        measure: Callable[[nn.Module], dict[str, float]] | None,
+    ) -> dict[str, float]:
         """Measure the averaged weights, and put the current ones back."""
+        if validation is None and measure is None:
+            return {}
         current = {name: tensor.detach().clone() for name, tensor in self.tensors}
         if self.average:
             self.model.load_state_dict(self.average.state)
         self.forward.eval()
-        sums = torch.zeros(3, dtype=torch.float64, device=self.fabric.device)
+        figures: dict[str, float] = {}
         try:
-            for images, labels in validation.epoch(0):
-                logits = self.forward(self._to_device(images))
-                labels = labels.to(logits.device)
-                loss = F.cross_entropy(logits, labels, reduction="sum")
-                correct = (logits.argmax(1) == labels).sum()
-                count = torch.tensor(len(labels), device=logits.device)
-                sums += torch.stack([loss, correct, count]).double()
+            if validation is not None:
+                figures |= self._judge(validation)
+            if measure is not None:
+                figures |= measure(self.model)
         finally:
             self.model.load_state_dict(current)
-        loss, correct, count = self._over_processes(sums).tolist()
-        return {"validation_loss": loss / count, "validation_accuracy": correct / count}
+        return {f"validation_{name}": value for name, value in figures.items()}
+
+    def _judge(self, validation: EpochBatches) -> dict[str, float]:
+        shares = self.objective.shares
+        sums = torch.zeros(self._sums, dtype=torch.float64, device=self.fabric.device)
+        for images, truth in validation.epoch(0):
+            truth = self.fabric.to_device(truth)
+            outcome = self.objective.validation(self.forward, self._to_device(images), truth)
+            sums += summed(outcome, shares)
+        return figures_of(self._over_processes(sums).tolist(), shares)

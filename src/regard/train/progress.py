@@ -15,7 +15,7 @@ from rich.progress import (
 
 
 class TrainingProgress:
-    """Loss, accuracy, images/s and the time left, on stderr.
+    """Loss, the task's shares, images/s and the time left, on stderr.
 
     Args:
         epochs: epochs of the whole run.
@@ -55,13 +55,15 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
-    def update(self, epoch: int, steps: int, loss: float, accuracy: float, rate: float) -> None:
+    def update(self, epoch: int, steps: int, figures: dict[str, float], rate: float) -> None:
         """Move on by `steps` steps and show the running figures of this epoch."""
+        loss, *shares = figures.items()
+        shown = [f"loss {loss[1]:.3f}", *(f"{name} {value:.1%}" for name, value in shares)]
         self._bar.update(
             self._task,
             advance=steps,
             description=f"epoch {epoch + 1}/{self._epochs}",
-            figures=f"loss {loss:.3f}  accuracy {accuracy:.1%}  {rate:,.0f} images/s",
+            figures="  ".join([*shown, f"{rate:,.0f} images/s"]),
         )
 
     def epoch_done(self, figures: dict[str, Any]) -> None:

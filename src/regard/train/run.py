@@ -1,7 +1,8 @@
-"""Train a classifier and leave a run's folder behind."""
+"""Train a network and leave a run's folder behind."""
 
 import shlex
 import sys
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from regard.core.run_files import is_finished, read_config
 from regard.core.shapes import Images
 from regard.train.device import Fabric
 from regard.train.loop import CHECKPOINT, EpochBatches, fit
+from regard.train.objective import Objective
 from regard.train.recipe import Recipe
 from regard.train.run_folder import (
     hardware,
@@ -39,10 +41,11 @@ class Normalisation(Protocol):
 
 
 @dataclass(frozen=True)
-class ClassifierRun:
+class TrainingRun:
     """Everything that a run is, but for the weights.
 
     Attributes:
+        task: `classify`, `detect` or `segment`.
         model: plain values from which the network can be built again.
         preprocessing: how the network wants its images.
         labels: the class names.
@@ -52,6 +55,7 @@ class ClassifierRun:
 
     """
 
+    task: str
     model: dict[str, Any]
     preprocessing: Normalisation
     labels: tuple[str, ...]
@@ -62,7 +66,7 @@ class ClassifierRun:
     def identity(self) -> dict[str, Any]:
         """Return what must be equal for a run to be gone on with."""
         return {
-            "task": "classify",
+            "task": self.task,
             "model": self.model,
             "preprocessing": self.preprocessing.to_json(),
             "labels": list(self.labels),
@@ -72,26 +76,30 @@ class ClassifierRun:
         }
 
 
-def train_classifier(
+def train_run(
     network: nn.Module,
-    run: ClassifierRun,
+    run: TrainingRun,
     batches: EpochBatches,
     *,
     out: Path,
     fabric: Fabric,
+    objective: Objective,
     validation: EpochBatches | None = None,
+    measure: Callable[[nn.Module], dict[str, float]] | None = None,
     compile: bool = False,
     quiet: bool = False,
 ) -> list[dict[str, Any]]:
     """Train `network` in place and write the run's folder; go on where an earlier try stopped.
 
     Args:
-        network: images to logits, with the weights to start from.
+        network: with the weights to start from.
         run: what the run is.
         batches: the training images.
         out: the run's folder; made if needed.
         fabric: device, precision and processes, from `start_fabric`.
+        objective: the task's loss.
         validation: images to measure after each epoch; never the test split.
+        measure: further figures of the network after each epoch (see `fit`).
         compile: run the model through `torch.compile`.
         quiet: show no progress.
 
@@ -120,8 +128,10 @@ def train_classifier(
         batches,
         out=folder,
         recipe=run.recipe,
+        objective=objective,
         normalise=run.preprocessing.normalise,
         validation=validation,
+        measure=measure,
         seed=run.seed,
         fabric=fabric,
         compile=compile,
@@ -135,7 +145,7 @@ def train_classifier(
     return lines
 
 
-def _claim(folder: Path, run: ClassifierRun) -> None:
+def _claim(folder: Path, run: TrainingRun) -> None:
     """Refuse a folder that holds a finished run, or the beginning of another one."""
     if is_finished(folder):
         raise InputError(f"{folder} holds a finished run; choose another --out or remove it")
@@ -170,8 +180,12 @@ def _as_json(value: Any) -> Any:
 
 
 def _final_figures(lines: list[dict[str, Any]]) -> dict[str, str]:
-    last = lines[-1]
-    figures = {"training accuracy (augmented)": f"{last['train_accuracy']:.2%}"}
-    if "validation_accuracy" in last:
-        figures["validation accuracy"] = f"{last['validation_accuracy']:.2%}"
-    return figures
+    """Return the figures of the last epoch, in words, for the card."""
+    last = dict(lines[-1])
+    for name in ("epoch", "lr", "images_per_second"):
+        del last[name]
+    words = {"train": "training (augmented)", "validation": "validation"}
+    return {
+        f"{words[split]} {name.replace('_', ' ')}": f"{value:.4f}"
+        for split, name, value in ((*name.split("_", 1), value) for name, value in last.items())
+    }
