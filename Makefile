@@ -45,5 +45,5 @@ $(VENV)/.docs: $(VENV)/.torch pyproject.toml
 	$(PIP_INSTALL) -e ".[docs]"
 	touch $@
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(PIP_INSTALL) -e ".[zoo,photo,notebook,test,lint]"
+	$(PIP_INSTALL) -e ".[zoo,photo,detect,notebook,test,lint]"
 	touch $@

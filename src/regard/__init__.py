@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from regard.version import __version__
 
 if TYPE_CHECKING:
-    from regard import attention, check, data, explain, models, show, testing, train
+    from regard import attention, check, compare, data, explain, models, show, testing, train
     from regard.capture import Captured, capture
     from regard.check import Verdict, see, see_batch
     from regard.core.errors import InputError, NothingCaptured, RegardError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from regard.tasks import evaluate
 
 _PACKAGES = (
-    *("attention", "capture", "check", "data", "explain", "models", "show", "testing", "train"),
+    *("attention", "capture", "check", "compare", "data", "explain", "models", "show", "testing", "train"),
 )
 
 _NAMES = {
@@ -57,6 +57,7 @@ __all__ = [
     "attention",
     "capture",
     "check",
+    "compare",
     "data",
     "evaluate",
     "explain",

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from regard.cli import check, demo, evaluate, listing, see, train, walk
+from regard.cli import check, compare, demo, evaluate, listing, see, train, walk
 from regard.core.errors import InputError, RegardError
 from regard.version import __version__
 
@@ -23,6 +23,7 @@ app.command("check")(check.check)
 app.command("walk")(walk.walk)
 app.add_typer(train.app, name="train")
 app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
 app.command("list")(listing.listing)
 app.command("demo")(demo.demo)
 

@@ -1,6 +1,6 @@
 """Networks by name, and where attention goes in each when the user names no place."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -38,6 +38,9 @@ class Network:
         arxiv: the arXiv id, or None.
         attention: the mechanism it has when the user names none, or None.
         sized: whether `build` takes the side of the input as `size`, because weights depend on it.
+        widens: the option that sets how wide the network is, by which it can be given as many
+            parameters as another one; None without any.
+        task: `classify`, `detect` or `segment`.
 
     """
 
@@ -49,9 +52,23 @@ class Network:
     arxiv: str | None = None
     attention: str | None = None
     sized: bool = False
+    widens: str | None = None
+    task: str = "classify"
 
 
 networks: Registry[Network] = Registry("model")
+"""The classifiers."""
+
+detectors: Registry[Network] = Registry("detector")
+
+segmenters: Registry[Network] = Registry("segmenter")
+
+BY_TASK: Mapping[str, Registry[Network]] = {
+    "classify": networks,
+    "detect": detectors,
+    "segment": segmenters,
+}
+"""The networks of each task; no two have the same name."""
 
 
 def register(
@@ -63,11 +80,15 @@ def register(
     arxiv: str | None = None,
     attention: str | None = None,
     sized: bool = False,
+    widens: str | None = None,
+    task: str = "classify",
 ) -> Callable[[Builder], Builder]:
-    """Register a function `build(classes, **options)` as a network."""
+    """Register a function `build(classes, **options)` as a network of a task."""
 
     def add(build: Builder) -> Builder:
-        networks.add(name, Network(name, build, paper, size, places, arxiv, attention, sized))
+        BY_TASK[task].add(
+            name, Network(name, build, paper, size, places, arxiv, attention, sized, widens, task)
+        )
         return build
 
     return add

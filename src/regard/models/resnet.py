@@ -44,7 +44,9 @@ class ResNet(nn.Module):
 
     Args:
         blocks: blocks in each stage; stage `i` is the attribute `layer{i + 1}`.
-        width: channels of the first stage; they double at every further one.
+        width: channels of the first stage; they double at every further one. It need not be whole:
+            stage `i` has the whole number nearest to width · 2^i, so that a network can be given
+            nearly any number of parameters.
         classes: how many classes the head tells apart.
         stem: `cifar` (one 3×3 convolution at full size) or `imagenet` (7×7, stride 2, then 3×3
             max pooling, stride 2).
@@ -55,7 +57,7 @@ class ResNet(nn.Module):
         self,
         blocks: tuple[int, ...],
         *,
-        width: int,
+        width: int | float,
         classes: int,
         stem: str = "cifar",
     ) -> None:
@@ -63,13 +65,15 @@ class ResNet(nn.Module):
         if stem not in ("cifar", "imagenet"):
             raise InputError(f"unknown stem {stem!r}; choose cifar or imagenet")
         kernel, stride = (3, 1) if stem == "cifar" else (7, 2)
-        self.conv1 = nn.Conv2d(3, width, kernel, stride, padding=kernel // 2, bias=False)
-        self.bn1 = nn.BatchNorm2d(width)
+        if not width >= 1:
+            raise InputError(f"width must be at least 1, not {width}")
+        channels = round(width)
+        self.conv1 = nn.Conv2d(3, channels, kernel, stride, padding=kernel // 2, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
         self.pool = nn.MaxPool2d(3, 2, padding=1) if stem == "imagenet" else nn.Identity()
         self.stages = [f"layer{index + 1}" for index in range(len(blocks))]
-        channels = width
         for index, (name, depth) in enumerate(zip(self.stages, blocks, strict=True)):
-            out = width * 2**index
+            out = round(width * 2**index)
             first = BasicBlock(channels, out, stride=1 if index == 0 else 2)
             rest = [BasicBlock(out, out, stride=1) for _ in range(depth - 1)]
             self.add_module(name, nn.Sequential(first, *rest))
@@ -94,25 +98,53 @@ class ResNet(nn.Module):
         return self.fc(self.forward_features(x).mean((2, 3)))
 
 
-@register("resnet20", paper="He et al., 2015", arxiv="1512.03385", size=32, places=_CIFAR_PLACES)
-def resnet20(classes: int, *, width: int = 16) -> ResNet:
+@register(
+    "resnet20",
+    paper="He et al., 2015",
+    arxiv="1512.03385",
+    size=32,
+    places=_CIFAR_PLACES,
+    widens="width",
+)
+def resnet20(classes: int, *, width: int | float = 16) -> ResNet:
     """CIFAR's ResNet of 20 layers: three stages of three blocks; 0.27 M parameters at width 16."""
     return ResNet((3, 3, 3), width=width, classes=classes)
 
 
-@register("resnet56", paper="He et al., 2015", arxiv="1512.03385", size=32, places=_CIFAR_PLACES)
-def resnet56(classes: int, *, width: int = 16) -> ResNet:
+@register(
+    "resnet56",
+    paper="He et al., 2015",
+    arxiv="1512.03385",
+    size=32,
+    places=_CIFAR_PLACES,
+    widens="width",
+)
+def resnet56(classes: int, *, width: int | float = 16) -> ResNet:
     """CIFAR's ResNet of 56 layers: three stages of nine blocks."""
     return ResNet((9, 9, 9), width=width, classes=classes)
 
 
-@register("resnet8", paper="He et al., 2015", arxiv="1512.03385", size=32, places=_CIFAR_PLACES)
-def resnet8(classes: int, *, width: int = 16) -> ResNet:
+@register(
+    "resnet8",
+    paper="He et al., 2015",
+    arxiv="1512.03385",
+    size=32,
+    places=_CIFAR_PLACES,
+    widens="width",
+)
+def resnet8(classes: int, *, width: int | float = 16) -> ResNet:
     """The smallest of the family (n = 1): three stages of one block, for quick comparisons."""
     return ResNet((1, 1, 1), width=width, classes=classes)
 
 
-@register("resnet18", paper="He et al., 2015", arxiv="1512.03385", size=32, places=_RESNET18_PLACES)
-def resnet18(classes: int, *, width: int = 64, stem: str = "cifar") -> ResNet:
+@register(
+    "resnet18",
+    paper="He et al., 2015",
+    arxiv="1512.03385",
+    size=32,
+    places=_RESNET18_PLACES,
+    widens="width",
+)
+def resnet18(classes: int, *, width: int | float = 64, stem: str = "cifar") -> ResNet:
     """ResNet-18, with a stem for small images or, `stem="imagenet"`, the ordinary one."""
     return ResNet((2, 2, 2, 2), width=width, classes=classes, stem=stem)

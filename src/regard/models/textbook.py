@@ -39,6 +39,7 @@ class TextbookCNN(nn.Module):
     places=Places(gate="act", mixing="act"),
     attention="qk_gate",
     sized=True,
+    widens="filters",
 )
 def textbook_cnn(classes: int, *, filters: int = 32, size: int = 32) -> TextbookCNN:
     """One convolution of 32 filters, the gate σ(Q·K)⊙V, one dense layer."""

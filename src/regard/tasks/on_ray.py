@@ -4,16 +4,14 @@ Pictures travel as the bytes of their files, so that the machines need not share
 model is loaded there by its name, so that the folder of a training run has to lie there, too.
 """
 
-import logging
-import socket
 from collections.abc import Iterator
 from typing import Any
 
 from regard.check.image_rows import Checks
 from regard.check.row import Row
 from regard.core.errors import InputError, RegardError
-from regard.core.packages import require
 from regard.data.image_file import decode_image
+from regard.tasks.cluster import cluster
 from regard.tasks.methods_table import Plan, Prepared, Skipped, Unit, rows_of
 
 PICTURES = 8
@@ -38,34 +36,8 @@ def measured_on_ray(plan: Plan, work: list[Unit], address: str) -> Iterator[Row 
         MissingPackage: `ray` is not installed.
 
     """
-    ray = require("ray", extra="cluster")
-    _knock(address)
-    try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, ValueError, RuntimeError, ray.exceptions.RayError) as error:
-        raise _no_cluster(address, error) from error
-    try:
+    with cluster(address) as ray:
         yield from _in_flight(ray, plan, work)
-    finally:
-        ray.shutdown()
-
-
-def _knock(address: str) -> None:
-    """Try HOST:PORT; Ray itself asks for minutes where nobody answers."""
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdecimal() or "/" in host:
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
-    except (OSError, OverflowError) as error:
-        raise _no_cluster(address, error) from error
-
-
-def _no_cluster(address: str, error: BaseException) -> InputError:
-    return InputError(
-        f"no Ray cluster answers at {address!r} ({' '.join(str(error).split())}); give HOST:PORT "
-        "as `ray start --head` prints it, or local for this machine alone"
-    )
 
 
 def _in_flight(ray: Any, plan: Plan, work: list[Unit]) -> Iterator[Row | Skipped]:

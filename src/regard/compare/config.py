@@ -1,0 +1,95 @@
+"""Studies as files: Python that makes a `Study` by the name `study`, or YAML with its fields."""
+
+import re
+import runpy
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from regard.compare.study import Study
+from regard.core.errors import InputError, unknown_name
+from regard.train import Recipe, plain_adam
+
+RECIPES = {"default": Recipe, "plain-adam": plain_adam}
+
+_OUTSIDE_BRACKETS = re.compile(r",(?![^()]*\))")
+
+
+def read_study(path: Path) -> Study:
+    """Read a study from a `.py`, `.yaml` or `.yml` file.
+
+    A Python file is run, as any program of the user's. YAML has the fields of `Study`; its
+    `recipe` has those of `Recipe`, and `base` for the recipe that they change.
+
+    Raises:
+        InputError: the file is missing or of another kind, or makes no study.
+
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist; give a study's .py or .yaml file")
+    if path.suffix == ".py":
+        return _from_python(path)
+    if path.suffix in (".yaml", ".yml"):
+        return _from_yaml(path)
+    raise InputError(f"{path} is no study; give a .py or .yaml file")
+
+
+def _from_python(path: Path) -> Study:
+    try:
+        made = runpy.run_path(str(path)).get("study")
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{path} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(made, Study):
+        raise InputError(f"{path} makes no study; it needs a line `study = Study(…)`")
+    return made
+
+
+def _from_yaml(path: Path) -> Study:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no study; write one line for each field, such as data:")
+    values.setdefault("name", path.stem)
+    recipe = values.pop("recipe", None) or {}
+    if not isinstance(recipe, dict):
+        raise InputError(f"{path}: recipe is {recipe!r}; write its fields below it, or base:")
+    for name in ("models", "attention", "learning_rates"):
+        if isinstance(values.get(name), str | int | float):
+            raise InputError(f"{path}: {name} is {values[name]!r}; write a list")
+    try:
+        made = named_recipe(recipe.pop("base", "default")).changed(**recipe)
+    except TypeError as error:
+        raise InputError(f"{path}: recipe: {error}") from error
+    try:
+        return Study.from_json(values).changed(recipe=made)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def named_recipe(name: str) -> Recipe:
+    """Return a recipe by its name.
+
+    Raises:
+        InputError: no such recipe.
+
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]()
+
+
+def listed(words: str | None) -> tuple[str, ...] | None:
+    """Return the words of a list with commas; those in brackets do not divide it."""
+    if words is None:
+        return None
+    return tuple(word.strip() for word in _OUTSIDE_BRACKETS.split(words) if word.strip())
+
+
+def study_from_words(**words: Any) -> Study:
+    """Return the study that a command line describes, with what is left out by default."""
+    return Study(**{name: value for name, value in words.items() if value is not None})

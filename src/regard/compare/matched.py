@@ -1,0 +1,100 @@
+"""Networks without attention that cost as much as those with it.
+
+Attention adds parameters and operations. A gain over the plain network may be due to them alone,
+and a network that was widened until it costs as much tells the two apart.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from regard.compare.study import PLAIN, Study, Variant
+from regard.core.errors import InputError
+from regard.models.build import find_network, parse_network
+
+CostOf = Callable[[Variant], float]
+
+_STEP = 0.05
+"""Of options that need not be whole: in a network of three stages it moves the last one alone."""
+
+_WIDEST = 4
+"""Times the plain network's width: attention that costs more is compared with nothing here."""
+
+
+def with_matches(study: Study, variants: list[Variant], cost: CostOf) -> list[Variant]:
+    """Return a network's variants, each with its match, and the widened networks behind them.
+
+    Args:
+        study: says how near is near enough.
+        variants: the plain network first, then those with attention.
+        cost: parameters or operations of a variant.
+
+    Raises:
+        InputError: the network has no option that widens it.
+
+    """
+    if study.match == "none":
+        return variants
+    plain, *attending = variants
+    least = cost(plain)
+    widened: list[tuple[Variant, float]] = []
+    matched: list[Variant] = []
+    for variant in attending:
+        wanted = cost(variant)
+        if wanted - least <= study.match_tolerance * least:
+            matched.append(replace(variant, matched_by=PLAIN))
+            continue
+        match = _near(widened, wanted, study.match_tolerance)
+        if match is None:
+            match, found = _widened(plain, wanted, cost)
+            if match.role == "matched" and match.name not in {other.name for other, _ in widened}:
+                widened.append((match, found))
+        matched.append(replace(variant, matched_by=match.name))
+    return [plain, *matched, *(match for match, _ in widened)]
+
+
+def _near(widened: list[tuple[Variant, float]], wanted: float, tolerance: float) -> Variant | None:
+    """Return the widened network that costs nearly what is wanted, if there is one."""
+    nearest = min(widened, key=lambda found: abs(found[1] - wanted), default=None)
+    if nearest is None or abs(nearest[1] - wanted) > tolerance * wanted:
+        return None
+    return nearest[0]
+
+
+def _widened(plain: Variant, wanted: float, cost: CostOf) -> tuple[Variant, float]:
+    """Return the network whose cost is nearest to what is wanted, and that cost.
+
+    It is the plain one where the next wider is farther away.
+    """
+    name, options = parse_network(plain.network)
+    option = find_network(name).widens
+    if option is None:
+        raise InputError(
+            f"network {name!r} has no option that widens it, so that none of its size can be "
+            'matched to one with attention; choose match "none"'
+        )
+    default = inspect.signature(find_network(name).build).parameters[option]
+    step = 1 if default.annotation is int else _STEP
+    width = options.get(option, default.default)
+
+    def at(steps: int) -> Variant:
+        if steps == 0:
+            return plain
+        value = width + steps if step == 1 else round(width + steps * step, 2)
+        network = spelled(name, {**options, option: value})
+        return Variant(plain.model, network, network, PLAIN, "matched")
+
+    # Cost rises with every step: the first that costs enough, or the one before it, is nearest.
+    low, high = 0, round((_WIDEST - 1) * width / step)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if cost(at(middle)) < wanted else (low, middle)
+    nearest = min((at(low), at(high)), key=lambda variant: abs(cost(variant) - wanted))
+    return nearest, cost(nearest)
+
+
+def spelled(name: str, options: dict[str, Any]) -> str:
+    """Return a network as users write it: the reverse of `regard.models.build.parse_network`."""
+    inside = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    return f"{name}({inside})" if inside else name

@@ -1,0 +1,117 @@
+"""From a study's rows to what came out of it, as plain values."""
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from regard.compare.classifying import METRIC
+from regard.compare.findings import Measured, findings
+from regard.compare.store import Store
+from regard.compare.study import Study, Variant
+from regard.compare.trial import Trial, final_trials
+from regard.core.errors import InputError
+
+Row = dict[str, Any]
+
+
+def result(store: Store) -> dict[str, Any]:
+    """Return what a finished study came to, as `findings.json` has it.
+
+    Raises:
+        InputError: there is nothing to tell yet.
+
+    """
+    study, kept = Study.from_json(store.fact("study") or {}), store.fact("variants") or []
+    costs = {(v["model"], v["name"]): v.pop("cost") for v in kept}
+    variants = [Variant(**values) for values in kept]
+    trials = final_trials(study, variants)
+    rows = {trial.key: row for trial in trials if (row := store.run(trial)) is not None}
+    if store.fact("test_read") is None:
+        raise InputError(
+            f"{store.path.parent} is not finished ({len(rows)} of {len(trials)} runs), and the "
+            "test split is read at the end; give the study's command once more"
+        )
+    latency = store.fact("latency") or {}
+    speeds = {variant: _speeds(variant, trials, rows) for variant in variants}
+    plain = {variant.model: variant for variant in variants if variant.role == "plain"}
+    measured = [
+        Measured(
+            **{name: getattr(v, name) for name in ("model", "name", "attention", "role")},
+            matched_by=v.matched_by,
+            **costs[v.model, v.name],
+            latency=latency.get(f"{v.model} {v.name}"),
+            training_time=_slower(speeds[v], speeds[plain[v.model]]),
+            values=_values(store, v, trials),
+            curves=[rows[t.key]["curves"] for t in trials if t.variant == v and t.key in rows],
+        )
+        for v in variants
+    ]
+    return {
+        "study": _about(store, study, trials, rows),
+        "variants": findings(measured),
+        "pictures": store.fact("pictures") or [],
+    }
+
+
+def _values(store: Store, variant: Variant, trials: Iterable[Trial]) -> dict[int, float]:
+    mine = ((trial.seed, store.test(trial)) for trial in trials if trial.variant == variant)
+    return {seed: test["value"] for seed, test in mine if test is not None}
+
+
+def _speeds(variant: Variant, trials: Iterable[Trial], rows: dict[Any, Row]) -> dict[int, float]:
+    """Return the images that were trained on in a second, for each seed."""
+    mine = ((t.seed, rows.get(t.key, {})) for t in trials if t.variant == variant)
+    return {seed: row["images_per_second"] for seed, row in mine if "images_per_second" in row}
+
+
+def _slower(ours: dict[int, float], plain: dict[int, float]) -> float | None:
+    """Return the time of training in times of the plain network's, seed by seed."""
+    both = ours.keys() & plain.keys()
+    return statistics.median(plain[seed] / ours[seed] for seed in both) if both else None
+
+
+def _about(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]) -> dict[str, Any]:
+    trained = [row for row in rows.values() if "diverged" not in row]
+    tests = [test for trial in trials if (test := store.test(trial)) is not None]
+    told = study.to_json()
+    return {
+        **{name: told[name] for name in ("name", "task", "data", "seeds", "match", "recipe")},
+        **{name: told[name] for name in ("augment", "match_tolerance", "learning_rates")},
+        "metric": METRIC,
+        "epochs": study.recipe.epochs,
+        "command": store.fact("command"),
+        "date": max((row["date"] for row in trained), default=store.fact("test_read")),
+        "hardware": ", ".join(sorted({f"{r['hardware']}, {r['precision']}" for r in trained})),
+        "versions": trained[0]["versions"] if trained else {},
+        "test_read": store.fact("test_read"),
+        "test_images": tests[0]["images"] if tests else 0,
+        "notes": _notes(store, study, trials, rows),
+    }
+
+
+def _notes(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]) -> list[str]:
+    notes = list(store.fact("notes") or [])
+    notes += [
+        f"{trial.words} diverged and is left out of the comparison: {rows[trial.key]['diverged']}"
+        for trial in trials
+        if "diverged" in rows.get(trial.key, {})
+    ]
+    made = {(row.get("hardware"), row.get("precision")) for row in rows.values()} - {(None, None)}
+    if len(made) > 1:
+        notes.append(
+            "runs were made on different hardware or with different precision; training times "
+            "are not to be compared"
+        )
+    if study.learning_rates:
+        chosen = sorted(
+            {
+                f"{t.variant.name} {rows[t.key]['lr']:g}"
+                for t in trials
+                if t.key in rows and "lr" in rows[t.key]
+            }
+        )
+        notes.append(
+            f"learning rates, chosen among {', '.join(f'{r:g}' for r in study.learning_rates)} on "
+            f"{study.validation:.0%} of the training images: {', '.join(chosen)}"
+        )
+    return notes

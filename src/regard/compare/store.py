@@ -1,0 +1,133 @@
+"""The rows of a study in one SQLite file: one a finished run, one a reading of the test split.
+
+Each row is a transaction of its own in a write-ahead log: a process that is killed loses the run
+that it works on, and several processes can write side by side.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from regard.compare.trial import Trial
+from regard.core.errors import InputError
+from regard.core.files import output_folder
+
+FILE = "study.sqlite"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS runs (
+    model TEXT NOT NULL, variant TEXT NOT NULL, seed INTEGER NOT NULL, rate REAL NOT NULL,
+    content TEXT NOT NULL, PRIMARY KEY (model, variant, seed, rate)
+);
+CREATE TABLE IF NOT EXISTS tests (
+    model TEXT NOT NULL, variant TEXT NOT NULL, seed INTEGER NOT NULL, content TEXT NOT NULL,
+    PRIMARY KEY (model, variant, seed)
+);
+"""
+
+
+class Store:
+    """What a study has come to so far.
+
+    Args:
+        folder: the study's; made if needed.
+
+    Raises:
+        InputError: the folder cannot be written to, or its file is no study.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = output_folder(folder) / FILE
+        with self._using():
+            self._file = sqlite3.connect(self.path, isolation_level=None, timeout=60)
+        try:
+            with self._using():
+                self._file.execute("PRAGMA journal_mode=WAL")
+                self._file.executescript(_SCHEMA)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def fact(self, name: str) -> Any:
+        """Return what is known by this name, or None."""
+        with self._using():
+            found = self._file.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def set_fact(self, name: str, value: Any) -> None:
+        """Keep a JSON value under this name."""
+        with self._using():
+            self._file.execute(
+                "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value))
+            )
+
+    def add_run(self, trial: Trial, content: dict[str, Any]) -> None:
+        """Keep a finished run; when this returns it is on the disk."""
+        with self._using():
+            self._file.execute(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)",
+                (*trial.key, json.dumps(content)),
+            )
+
+    def run(self, trial: Trial) -> dict[str, Any] | None:
+        """Return what a run came to, or None while it is not finished."""
+        with self._using():
+            found = self._file.execute(
+                "SELECT content FROM runs WHERE (model, variant, seed, rate) = (?, ?, ?, ?)",
+                trial.key,
+            ).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    def add_test(self, trial: Trial, content: dict[str, Any]) -> None:
+        """Keep what a run reaches on the test split. What is there already stays as it is."""
+        with self._using():
+            self._file.execute(
+                "INSERT OR IGNORE INTO tests VALUES (?, ?, ?, ?)",
+                (*trial.key[:3], json.dumps(content)),
+            )
+
+    def test(self, trial: Trial) -> dict[str, Any] | None:
+        """Return what a run reaches on the test split, or None before it was read."""
+        with self._using():
+            found = self._file.execute(
+                "SELECT content FROM tests WHERE (model, variant, seed) = (?, ?, ?)", trial.key[:3]
+            ).fetchone()
+        return None if found is None else json.loads(found[0])
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise InputError(
+                f"{self.path} cannot be used ({error}); choose another folder, or free space there"
+            ) from error
+
+
+def open_store(folder: Path) -> Store:
+    """Open a study that exists.
+
+    Raises:
+        InputError: the folder holds none.
+
+    """
+    if not (folder / FILE).is_file():
+        raise InputError(f"{folder} holds no study; give a folder that `regard compare` wrote")
+    return Store(folder)

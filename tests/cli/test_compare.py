@@ -1,0 +1,69 @@
+"""`regard compare`, from a folder of pictures to a report."""
+
+import pytest
+
+WORDS = (
+    "--model", "resnet8(width=2)", "--attention", "none,eca", "--match", "none", "--seeds", "2",
+    "--epochs", "1", "--batch-size", "16", "--device", "cpu", "--precision", "fp32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(pictures, tmp_path_factory):
+    from regard.cli.main import run
+
+    out = tmp_path_factory.mktemp("studies") / "small"
+    assert run(["compare", "--data", str(pictures), *WORDS, "--out", str(out)]) == 0
+    return out
+
+
+def test_a_study_ends_in_a_report_that_can_be_rebuilt(finished, regard):
+    page = finished / "report" / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    told = regard("compare", "report", finished)
+    assert told.code == 0
+    assert page.read_bytes() == before
+    assert "eca: " in told.out
+    assert "n = 2 seeds" in told.out
+    assert f"open {page}" in told.out
+
+
+def test_json_is_all_that_is_printed(finished, pictures, regard):
+    again = regard("compare", "--data", pictures, *WORDS, "--out", finished, "--json")
+    assert again.code == 0
+    assert [variant["name"] for variant in again.json["variants"]] == ["none", "eca"]
+
+
+def test_each_variant_is_shown_on_each_picture_with_a_verdict(finished, regard):
+    found = regard("compare", "report", finished, "--json").json
+    assert len(found["pictures"]) == 2, "one a class, and there are two"
+    for picture in found["pictures"]:
+        assert [shown["variant"] for shown in picture["maps"]] == ["none", "eca"]
+        assert all(shown["level"] and shown["picture"] for shown in picture["maps"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("report",), "give one study's folder"),
+        (("report", "{empty}"), "holds no study"),
+        (("nothing.py",), "nothing.py does not exist"),
+        (("a.py", "b.py"), "give one study's file"),
+        (("--attention", "ecca"), "did you mean"),
+        (("--learning-rates", "a,b"), "give numbers and commas"),
+        (("--match", "size"), "unknown match"),
+        (("--processes", "2", "--ray", "local"), "give one"),
+        (("--ray", "127.0.0.1:1"), "no Ray cluster answers"),
+        (("--task", "detecc"), "unknown task"),
+    ],
+)
+def test_a_mistake_is_one_line_and_code_2(words, message, regard, tmp_path, pictures):
+    words = [str(tmp_path) if word == "{empty}" else word for word in words]
+    if not words[0].endswith(".py") and words[0] != "report":
+        words += ["--data", str(pictures), "--out", str(tmp_path / "study")]
+    told = regard("compare", *words)
+    assert told.code == 2
+    assert message in told.err
+    assert told.err.count("\n") == 1
+    assert told.out == ""
