@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from regard.core.errors import InputError, unknown_name
 
+VOID = 255
+"""In a mask of class indices: a pixel without a class, which counts nowhere."""
+
 
 def class_index(name: int | str, labels: Sequence[str], classes: int) -> int:
     """Return the index of a class given by index or label.

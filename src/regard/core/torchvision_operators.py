@@ -4,13 +4,17 @@ torchvision's wheel is built against one build of torch. Beside another (a CPU w
 its library of operators is skipped, and then `import torchvision`, and with it timm and
 transformers, dies with "operator torchvision::nms does not exist": torchvision registers
 shape functions for operators that nobody declared. Declaring the schemas is enough for the
-import. Regard itself never calls these operators.
+import. Regard never needs these operators; where they do load, it may use them
+(`compiled_operator`).
 """
 
 import logging
 import sys
+from collections.abc import Callable
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -56,3 +60,23 @@ def declare_missing_operators() -> None:
         "torchvision was built for another torch: its compiled operators (%s) are off",
         ", ".join(missing),
     )
+
+
+@lru_cache
+def compiled_operator(name: str, *, differentiable: bool = False) -> Callable[..., Any] | None:
+    """Return `torch.ops.torchvision.NAME` where its compiled kernel loads, or None.
+
+    Args:
+        name: of the operator, such as `"nms"`.
+        differentiable: ask for its gradient, too.
+
+    """
+    declare_missing_operators()
+    if not hasattr(torch.ops.torchvision, name):
+        return None
+    # Declared is not compiled: `import torchvision` works with schemas alone.
+    keys = ("CPU", "AutogradCPU") if differentiable else ("CPU",)
+    has_kernel = torch._C._dispatch_has_kernel_for_dispatch_key
+    if not all(has_kernel(f"torchvision::{name}", key) for key in keys):
+        return None
+    return getattr(torch.ops.torchvision, name)

@@ -14,7 +14,11 @@ from regard.data.image_file import decode_image, image_to_tensor, read_image
 from regard.data.scenes import Scenes
 
 if TYPE_CHECKING:
+    from regard.data.box_augment import BoxAugment
     from regard.data.cifar10 import load_cifar10
+    from regard.data.detection_batches import DetectionBatches
+    from regard.data.detection_dataset import DetectionDataset
+    from regard.data.detection_sources import open_detection
     from regard.data.folder_batches import FolderBatches
     from regard.data.image_batches import make_batches
     from regard.data.image_folder import FolderDataset, load_image_folder
@@ -23,6 +27,9 @@ if TYPE_CHECKING:
     from regard.data.sources import SOURCES, open_dataset
 
 _LAZY = {
+    "BoxAugment": "box_augment",
+    "DetectionBatches": "detection_batches",
+    "DetectionDataset": "detection_dataset",
     "FolderBatches": "folder_batches",
     "FolderDataset": "image_folder",
     "ResizedCrop": "resized_crop",
@@ -32,12 +39,16 @@ _LAZY = {
     "load_parquet": "parquet",
     "make_batches": "image_batches",
     "open_dataset": "sources",
+    "open_detection": "detection_sources",
 }
 
 __all__ = [
     "SOURCES",
     "Augment",
     "Batches",
+    "BoxAugment",
+    "DetectionBatches",
+    "DetectionDataset",
     "FolderBatches",
     "FolderDataset",
     "ImageDataset",
@@ -50,6 +61,7 @@ __all__ = [
     "load_parquet",
     "make_batches",
     "open_dataset",
+    "open_detection",
     "read_image",
     "scenes",
 ]

@@ -3,7 +3,7 @@
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -52,6 +52,7 @@ class TrainingRun:
         data: name, number of images, fingerprint, augmentation: plain values.
         recipe: how to train.
         seed: decides weights, order, augmentation and dropout.
+        choices: what else of the task decides the result, such as its loss: plain values.
 
     """
 
@@ -62,6 +63,7 @@ class TrainingRun:
     data: dict[str, Any]
     recipe: Recipe
     seed: int
+    choices: dict[str, Any] = field(default_factory=dict)
 
     def identity(self) -> dict[str, Any]:
         """Return what must be equal for a run to be gone on with."""
@@ -73,6 +75,7 @@ class TrainingRun:
             "data": self.data,
             "recipe": asdict(self.recipe),
             "seed": self.seed,
+            **({"choices": self.choices} if self.choices else {}),
         }
 
 

@@ -1,0 +1,211 @@
+"""Batches of images with boxes, brought to one size and augmented by worker processes."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from regard.core.errors import InputError
+from regard.core.seeding import generator
+from regard.core.shapes import Images
+from regard.data.batches import check_batch_size, steps_per_epoch
+from regard.data.box_augment import BoxAugment, Example, recolour
+from regard.data.detection_dataset import Boxes, DetectionDataset
+from regard.data.image_file import read_image
+from regard.data.placement import GREY, Size, draw_on, letterbox, place_boxes, stretch
+
+# Names of the random streams; 1 and 2 as in `Batches`.
+_ORDER, _AUGMENT = 1, 2
+
+Truth = list[dict[str, Tensor]]
+"""One dict an image: `boxes` (n, 4) float32 xyxy in pixels of the image as it is handed out,
+`labels` (n,) int64 from 0, and, where nothing is left out, `ignored` (n,) bool."""
+
+_Item = tuple[Tensor, Boxes, Tensor, tuple[str, str] | None]
+
+
+class DetectionBatches:
+    """The batches of a detection set, with the interface of `Batches`.
+
+    An image depends on nothing but the set, `seed`, epoch and its place in the set, whatever the
+    number of workers. A file that cannot be read is left out of its batch, logged once, and kept
+    in `unreadable`.
+
+    Args:
+        dataset: the images and their boxes.
+        batch_size: images a step, over all ranks together.
+        size: (height, width) that images are brought to, or one number for both.
+        fit: `letterbox` keeps the shape and pads with grey, `stretch` does not.
+        augment: how to augment, or None; augmented images keep their shape.
+        keep_ignored: hand out ignored boxes too, marked, as evaluation needs them.
+        seed: the seed of order and augmentation.
+        device: where batches are handed out.
+        shuffle: a new order each epoch.
+        drop_last: leave out the last batch of an epoch where it is not full.
+        workers: processes that read and augment; 0 does it in this one; None takes one for each
+            core, at most 8.
+        rank, ranks: this process's number among the processes that train together.
+
+    Attributes:
+        unreadable: what was wrong, by file.
+
+    Raises:
+        InputError: as `Batches`; while reading, a batch without one readable image.
+
+    """
+
+    def __init__(
+        self,
+        dataset: DetectionDataset,
+        batch_size: int,
+        *,
+        size: int | Size = 320,
+        fit: Literal["letterbox", "stretch"] = "letterbox",
+        augment: BoxAugment | None = None,
+        keep_ignored: bool = False,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        shuffle: bool = True,
+        drop_last: bool = False,
+        workers: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        check_batch_size(batch_size, len(dataset), drop_last=drop_last, rank=rank, ranks=ranks)
+        self.size = (size, size) if isinstance(size, int) else size
+        if min(self.size) < 1 or fit not in ("letterbox", "stretch"):
+            raise InputError(f"size={size}, fit={fit!r}; give pixels, and 'letterbox' or 'stretch'")
+        self.batch_size = batch_size
+        self.classes = dataset.classes
+        self.samples = len(dataset)
+        self.unreadable: dict[str, str] = {}
+        self._keep_ignored = keep_ignored
+        self._seed = seed
+        self._device = torch.device(device)
+        self._shuffle = shuffle
+        self._drop_last = drop_last
+        self._rank, self._ranks = rank, ranks
+        self._plan = _Plan()
+        workers = min(8, os.cpu_count() or 1) if workers is None else workers
+        self._loader = DataLoader(
+            _Examples(dataset, self.size, fit, augment, seed),
+            batch_sampler=self._plan,
+            num_workers=workers,
+            collate_fn=list,
+            persistent_workers=workers > 0,
+            # Otherwise it would draw from the global generator.
+            generator=torch.Generator(),
+        )
+
+    def __len__(self) -> int:
+        """Return the number of steps an epoch."""
+        return steps_per_epoch(self.samples, self.batch_size, drop_last=self._drop_last)
+
+    def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Truth]]:
+        """Yield the batches of epoch `index`, from step `start_step` on.
+
+        Yields:
+            images (batch, 3, height, width), float32 in [0, 1], and the truth of each. Several
+            epochs at once from the same object are not possible.
+
+        """
+        order = torch.arange(self.samples)
+        if self._shuffle:
+            order = torch.randperm(self.samples, generator=generator(self._seed, _ORDER, index))
+        steps = range(start_step, len(self))
+        whole = [order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps]
+        mine = slice(self._rank, None, self._ranks)
+        self._plan.batches = [[(index, int(at)) for at in chosen[mine]] for chosen in whole]
+        for items in self._loader:
+            yield self._batch(items)
+
+    def _batch(self, items: list[_Item]) -> tuple[Images, Truth]:
+        for *_, problem in items:
+            if problem is not None and problem[0] not in self.unreadable:
+                self.unreadable[problem[0]] = problem[1]
+                logging.getLogger("regard").warning("left out of its batch: %s", problem[1])
+        good = [item for item in items if item[3] is None]
+        if items and not good:
+            raise InputError(f"no image of a whole batch can be read: {items[0][3]}")
+        images = torch.stack([image for image, *_ in good]).to(self._device, non_blocking=True)
+        images = images.permute(0, 3, 1, 2).contiguous().float().div_(255)
+        changes = [change for _, _, change, _ in good]
+        if changes[0].numel():
+            images = recolour(images, torch.stack(changes).to(self._device))
+        return images, [self._truth(boxes) for _, boxes, _, _ in good]
+
+    def _truth(self, boxes: Boxes) -> dict[str, Tensor]:
+        if not self._keep_ignored:
+            boxes = boxes.chosen(~boxes.ignored)
+        found = {"boxes": boxes.corners, "labels": boxes.labels}
+        found |= {"ignored": boxes.ignored} if self._keep_ignored else {}
+        return {name: tensor.to(self._device, non_blocking=True) for name, tensor in found.items()}
+
+
+class _Plan(Sampler[list[tuple[int, int]]]):
+    """The (epoch, index) pairs of each batch to come; workers outlive the epochs."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, int]]] = []
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        return iter(self.batches)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+
+class _Examples(Dataset[_Item]):
+    """What a worker needs, and no more, since it is sent to each."""
+
+    def __init__(
+        self,
+        dataset: DetectionDataset,
+        size: Size,
+        fit: str,
+        augment: BoxAugment | None,
+        seed: int,
+    ) -> None:
+        self.pictures, self.truth = dataset.pictures, dataset.truth
+        self.size, self.fit = size, fit
+        self.augment, self.seed = augment, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> _Item:
+        epoch, index = key
+        try:
+            pixels, boxes, change = self._made(epoch, index)
+        except InputError as error:
+            problem = (str(self.pictures[index]), str(error))
+            return torch.zeros(0), self.truth[index], torch.zeros(0), problem
+        return torch.from_numpy(pixels), boxes, change, None
+
+    def _made(self, epoch: int, index: int) -> tuple[np.ndarray, Boxes, Tensor]:
+        """Return pixels on the canvas, boxes, and the change of colours (empty for none)."""
+        if self.augment is None:
+            return *self._fitted(self._example(index)), torch.zeros(0)
+        random = generator(self.seed, _AUGMENT, epoch, index)
+        change = self.augment.colour(random)
+        others = self.augment.companions(len(self.pictures), epoch, random)
+        if others:
+            four = [self._example(at) for at in (index, *others)]
+            return *self.augment.mosaic_of(four, self.size, random), change
+        return *self.augment.place(self._example(index), self.size, random), change
+
+    def _example(self, index: int) -> Example:
+        picture = self.pictures[index]
+        pixels = np.asarray(read_image(picture)) if isinstance(picture, Path) else picture
+        return pixels, self.truth[index]
+
+    def _fitted(self, example: Example) -> Example:
+        pixels, boxes = example
+        size = (pixels.shape[0], pixels.shape[1])
+        placement = (letterbox if self.fit == "letterbox" else stretch)(size, self.size)
+        canvas = np.full((*self.size, 3), GREY, dtype=np.uint8)
+        draw_on(canvas, pixels, placement)
+        return canvas, place_boxes(boxes, size, placement, self.size)

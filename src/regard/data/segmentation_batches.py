@@ -1,0 +1,197 @@
+"""Batches of images and masks: every one a pure function of (seed, epoch, step)."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from regard.core.errors import InputError
+from regard.core.seeding import generator
+from regard.core.shapes import Images
+from regard.data.batches import check_batch_size, steps_per_epoch
+from regard.data.segmentation_augment import SegmentationAugment, cut_out, whole
+from regard.data.segmentation_dataset import MemoryPairs, SegmentationDataset
+
+# Names of the random streams.
+_ORDER, _COLOUR, _WINDOW = 1, 2, 3
+
+Truth = Int64[Tensor, "batch height width"]
+Read = tuple[Tensor, Tensor, str | None]
+
+
+class SegmentationBatches:
+    """The batches of a segmentation set, all images brought to one size.
+
+    An image depends on nothing but its pair, `seed`, epoch and place in the set, whatever the
+    number of workers. A pair that cannot be read is left out of its batch, logged once, and kept
+    in `unreadable`.
+
+    Args:
+        dataset: images and masks.
+        batch_size: images a step, over all ranks together.
+        size: (height, width) in pixels; without a random window the whole image is brought to it.
+        augment: how to augment, or None.
+        seed: the seed of order, windows and colours.
+        device: where batches are handed out.
+        shuffle: a new order each epoch.
+        drop_last: leave out the last batch of an epoch where it is not full.
+        workers: processes that read; None for none where the set is in memory, else one for each
+            core, at most 8.
+        rank, ranks: this process's number among the processes that train together.
+
+    Attributes:
+        unreadable: what was wrong, by the pair's title.
+
+    Raises:
+        InputError: as `Batches`; while reading, a batch without one readable pair.
+
+    """
+
+    def __init__(
+        self,
+        dataset: SegmentationDataset,
+        batch_size: int,
+        *,
+        size: tuple[int, int],
+        augment: SegmentationAugment | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+        shuffle: bool = True,
+        drop_last: bool = False,
+        workers: int | None = None,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
+        check_batch_size(batch_size, len(dataset), drop_last=drop_last, rank=rank, ranks=ranks)
+        if min(size) < 1:
+            raise InputError(f"size={size}; give (height, width) in pixels")
+        self.batch_size = batch_size
+        self.classes = dataset.classes
+        self.samples = len(dataset)
+        self.unreadable: dict[str, str] = {}
+        self._pairs = _Pairs(dataset, size, augment, seed)
+        self._augment, self._seed = augment, seed
+        self._device = torch.device(device)
+        self._shuffle, self._drop_last = shuffle, drop_last
+        self._rank, self._ranks = rank, ranks
+        if workers is None:
+            in_memory = isinstance(dataset.pairs, MemoryPairs)
+            workers = 0 if in_memory else min(8, os.cpu_count() or 1)
+        self._workers = workers
+
+    def __len__(self) -> int:
+        """Return the number of steps an epoch."""
+        return steps_per_epoch(self.samples, self.batch_size, drop_last=self._drop_last)
+
+    def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Truth]]:
+        """Yield the batches of epoch `index`, from step `start_step` on.
+
+        Yields:
+            images (batch, 3, height, width), float32 in [0, 1], and classes (batch, height,
+            width), int64, 255 where there is none.
+
+        """
+        order = torch.arange(self.samples)
+        if self._shuffle:
+            order = torch.randperm(self.samples, generator=generator(self._seed, _ORDER, index))
+        steps = range(start_step, len(self))
+        mine = slice(self._rank, None, self._ranks)
+        chosen = [order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps]
+        loader = DataLoader(
+            self._pairs,
+            batch_sampler=[[(index, int(at)) for at in each[mine]] for each in chosen],
+            num_workers=self._workers,
+            collate_fn=list,
+            pin_memory=self._device.type == "cuda",
+            # Otherwise it would draw from the global generator.
+            generator=torch.Generator(),
+        )
+        for step, each, read in zip(steps, chosen, loader, strict=True):
+            kept = self._readable(read, each[mine])
+            images = torch.stack([image for image, _, problem in read if problem is None])
+            masks = torch.stack([mask for _, mask, problem in read if problem is None])
+            images = images.to(self._device, non_blocking=True).float().div_(255)
+            if self._augment is not None:
+                random = generator(self._seed, _COLOUR, index, step)
+                draws = torch.rand(len(each), 3, generator=random)[mine][kept]
+                images = self._augment.colour(images, draws)
+            yield images, masks.to(self._device, non_blocking=True).long()
+
+    def _readable(self, read: list[Read], chosen: Tensor) -> Tensor:
+        """Report new unreadable pairs; return which of the batch are left: (batch,), bool."""
+        problems = [problem for _, _, problem in read]
+        for at, problem in zip(chosen.tolist(), problems, strict=True):
+            title = self._pairs.dataset.pairs.title(at)
+            if problem is not None and title not in self.unreadable:
+                self.unreadable[title] = problem
+                logging.getLogger("regard").warning("left out: %s", problem)
+        kept = torch.tensor([problem is None for problem in problems], dtype=torch.bool)
+        if not kept.any():
+            raise InputError(f"no image of a whole batch can be used: {problems[0]}")
+        return kept
+
+
+def whole_images(
+    dataset: SegmentationDataset, batch_size: int, size: tuple[int, int]
+) -> Iterator[tuple[Images, list[Tensor], list[Tensor], list[str]]]:
+    """Yield every image once, in order, to be measured at its own size.
+
+    Pairs that cannot be read are left out, each with a line in the log.
+
+    Yields:
+        images (batch, 3, height, width), float32 in [0, 1], brought to `size`; the pictures (3,
+        own height, own width) and masks (own height, own width) as they are, uint8; and titles.
+
+    """
+    kept: list[tuple[Tensor, Tensor, Tensor, str]] = []
+    for index in range(len(dataset)):
+        try:
+            picture, mask = dataset.pairs.read(index)
+        except InputError as error:
+            logging.getLogger("regard").warning("left out: %s", error)
+            continue
+        own = (mask.shape[0], mask.shape[1])
+        image, _ = cut_out(picture, mask, whole(own), size)
+        kept.append((image, picture, mask, dataset.pairs.title(index)))
+        if len(kept) == batch_size:
+            yield _as_batch(kept)
+            kept = []
+    if kept:
+        yield _as_batch(kept)
+
+
+def _as_batch(
+    kept: list[tuple[Tensor, Tensor, Tensor, str]],
+) -> tuple[Images, list[Tensor], list[Tensor], list[str]]:
+    images, pictures, masks, titles = (list(each) for each in zip(*kept, strict=True))
+    return torch.stack(images).float().div_(255), pictures, masks, titles
+
+
+class _Pairs(Dataset[Read]):
+    """What a worker needs: the pairs, and how to bring one to the size."""
+
+    def __init__(
+        self,
+        dataset: SegmentationDataset,
+        size: tuple[int, int],
+        augment: SegmentationAugment | None,
+        seed: int,
+    ) -> None:
+        self.dataset, self.size, self.augment, self.seed = dataset, size, augment, seed
+
+    def __getitem__(self, key: tuple[int, int]) -> Read:
+        epoch, index = key
+        try:
+            image, mask = self.dataset.pairs.read(index)
+        except InputError as error:
+            return torch.empty(0), torch.empty(0), str(error)
+        own = (mask.shape[0], mask.shape[1])
+        window, mirrored = whole(own), False
+        if self.augment is not None:
+            random = generator(self.seed, _WINDOW, epoch, index)
+            window, mirrored = self.augment.window(own, random)
+        return *cut_out(image, mask, window, self.size, mirrored=mirrored), None
