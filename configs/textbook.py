@@ -24,5 +24,5 @@ study = Study(
     ),
     seeds=10,
     recipe=plain_adam(epochs=10),
-    augment=None,
+    options={"augment": None},
 )

@@ -2,7 +2,7 @@
 
 import json
 
-from regard.compare import classifying, latency, run_study, work
+from regard.compare import latency, run_study, task, work
 from regard.compare.study import Study
 from regard.train import Diverged, Recipe
 from regard.train.run_folder import hardware, versions
@@ -16,6 +16,7 @@ def study(**changes):
 def leave_run(folder, trial, rate, accuracy=0.5):
     folder.mkdir(parents=True, exist_ok=True)
     config = {
+        "task": "classify",
         "parameters": 1,
         "hardware": hardware(),
         "precision": "32-true",
@@ -45,7 +46,7 @@ class Faked:
         monkeypatch.setattr(run_study, "test_run", self.test)
         monkeypatch.setattr(run_study, "pictures", lambda *given: [])
         monkeypatch.setattr(latency, "_ROUNDS", 1)
-        monkeypatch.setattr(classifying, "open_dataset", lambda *given: Images)
+        monkeypatch.setattr(task, "open_dataset", lambda *given: Images)
 
     def train(self, study, trial, rate, out, machine):
         self.trained.append((trial.key, rate))

@@ -2,12 +2,12 @@
 
 import pytest
 
-from regard.compare.classifying import Networks
 from regard.compare.matched import spelled, with_matches
 from regard.compare.run_study import variants_of
 from regard.compare.study import Study, plain_and_attending
+from regard.compare.task import Networks
 from regard.core.errors import InputError
-from regard.models.build import parse_network
+from regard.models.network_word import parse_network
 
 
 def matched(**changes):

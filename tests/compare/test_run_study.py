@@ -117,7 +117,7 @@ def test_every_variant_gets_the_learning_rate_that_is_best_for_it(tmp_path, monk
 
 
 def test_learning_rates_are_judged_on_training_images_only():
-    from regard.compare.classifying import options_of
+    from regard.compare.task import options_of
 
     asked = study(learning_rates=(0.1,))
     variants = plain_and_attending(asked, asked.models[0])
@@ -128,7 +128,7 @@ def test_learning_rates_are_judged_on_training_images_only():
 
 
 def test_variants_differ_in_nothing_but_their_attention():
-    from regard.compare.classifying import options_of
+    from regard.compare.task import options_of
 
     asked = study()
     told = [

@@ -9,8 +9,17 @@ from regard.train import Recipe, plain_adam
 
 
 def test_a_study_comes_back_from_its_plain_values():
-    study = Study("s", seeds=(3, 1), augment=None, recipe=plain_adam(epochs=2))
+    study = Study("s", seeds=(3, 1), options={"augment": None}, recipe=plain_adam(epochs=2))
     assert Study.from_json(study.to_json()) == study
+
+
+def test_every_task_has_its_own_recipe_and_augmentation():
+    from regard.data.box_augment import BoxAugment
+
+    study = Study("s", task="detect", options={"size": (64, 96), "augment": BoxAugment(mosaic=0.0)})
+    again = Study.from_json(study.to_json())
+    assert again.options == study.options
+    assert again.every_recipe == study.every_recipe != Study("s").every_recipe
 
 
 def test_the_plain_network_belongs_to_every_study_once():
@@ -28,6 +37,7 @@ def test_the_plain_network_belongs_to_every_study_once():
         ({"match": "size"}, "unknown match"),
         ({"attention": ("eca", "eca")}, "in the study twice"),
         ({"models": ()}, "needs a network"),
+        ({"options": {"seed": 3}}, "'seed' is a field of the study"),
         ({"learning_rates": (0.1, -1.0)}, "rates above 0"),
         ({"learning_rates": (0.1,), "validation": 0.0}, "share of the training images"),
     ],
@@ -64,7 +74,7 @@ models: [resnet8]
 attention: [eca, "multi_head(num_heads=4)@layer3"]
 seeds: 3
 recipe: {base: plain-adam, epochs: 2}
-augment: null
+options: {augment: null}
 """
     study = read_study(write(tmp_path / "mine.yaml", text))
     assert study == Study(
@@ -74,7 +84,7 @@ augment: null
         attention=("eca", "multi_head(num_heads=4)@layer3"),
         seeds=3,
         recipe=plain_adam(epochs=2),
-        augment=None,
+        options={"augment": None},
     )
 
 

@@ -34,7 +34,7 @@ def compare(
             show_default=False,
         ),
     ] = None,
-    task: Annotated[str | None, _study("classify.")] = None,
+    task: Annotated[str | None, _study("classify, detect or segment.")] = None,
     data: Annotated[str | None, _study("As in `regard train`.")] = None,
     model: Annotated[str | None, _study("NAME,NAME(option=value),…")] = None,
     attention: Annotated[str | None, _study("none,NAME,NAME(option=value)@PLACE,…")] = None,
@@ -115,12 +115,14 @@ def _made(
 
     if len(given) > 1:
         raise InputError(f"give one study's file, not {len(given)}: {' '.join(given)}")
-    start = read_study(Path(given[0])) if given else Study("study")
+    start = (
+        read_study(Path(given[0])) if given else Study("study", task=fields["task"] or "classify")
+    )
     try:
         rates = tuple(float(rate) for rate in listed(learning_rates) or ()) or None
     except ValueError as error:
         raise InputError(f"learning rates {learning_rates!r}; give numbers and commas") from error
-    how = start.recipe if recipe is None else named_recipe(recipe)
+    how = start.every_recipe if recipe is None else named_recipe(recipe)
     changed = start.changed(
         models=listed(models),
         attention=listed(attention),

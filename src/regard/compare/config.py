@@ -55,18 +55,22 @@ def _from_yaml(path: Path) -> Study:
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no study; write one line for each field, such as data:")
     values.setdefault("name", path.stem)
-    recipe = values.pop("recipe", None) or {}
-    if not isinstance(recipe, dict):
+    recipe = values.pop("recipe", None)
+    if not isinstance(recipe, dict | None):
         raise InputError(f"{path}: recipe is {recipe!r}; write its fields below it, or base:")
     for name in ("models", "attention", "learning_rates"):
         if isinstance(values.get(name), str | int | float):
             raise InputError(f"{path}: {name} is {values[name]!r}; write a list")
     try:
-        made = named_recipe(recipe.pop("base", "default")).changed(**recipe)
+        made = Study.from_json(values)
+        if recipe is None:
+            return made
+        base = recipe.pop("base", None)
+        start = made.every_recipe if base is None else named_recipe(base)
+        return made.changed(recipe=start.changed(**recipe))
     except TypeError as error:
-        raise InputError(f"{path}: recipe: {error}") from error
-    try:
-        return Study.from_json(values).changed(recipe=made)
+        told = " ".join(str(error).split())
+        raise InputError(f"{path}: recipe: {told}") from error
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 

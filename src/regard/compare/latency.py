@@ -4,8 +4,8 @@ import statistics
 import time
 from collections.abc import Sequence
 
-from regard.compare.classifying import Networks
 from regard.compare.study import Variant
+from regard.compare.task import Networks
 
 IMAGES = 1
 _ROUNDS = 15

@@ -11,7 +11,8 @@ from typing import Any
 
 from regard.compare.study import PLAIN, Study, Variant
 from regard.core.errors import InputError
-from regard.models.build import find_network, parse_network
+from regard.models.build import find_network
+from regard.models.network_word import parse_network
 
 CostOf = Callable[[Variant], float]
 
@@ -47,7 +48,7 @@ def with_matches(study: Study, variants: list[Variant], cost: CostOf) -> list[Va
             continue
         match = _near(widened, wanted, study.match_tolerance)
         if match is None:
-            match, found = _widened(plain, wanted, cost)
+            match, found = _widened(study.task, plain, wanted, cost)
             if match.role == "matched" and match.name not in {other.name for other, _ in widened}:
                 widened.append((match, found))
         matched.append(replace(variant, matched_by=match.name))
@@ -62,19 +63,19 @@ def _near(widened: list[tuple[Variant, float]], wanted: float, tolerance: float)
     return nearest[0]
 
 
-def _widened(plain: Variant, wanted: float, cost: CostOf) -> tuple[Variant, float]:
+def _widened(task: str, plain: Variant, wanted: float, cost: CostOf) -> tuple[Variant, float]:
     """Return the network whose cost is nearest to what is wanted, and that cost.
 
     It is the plain one where the next wider is farther away.
     """
     name, options = parse_network(plain.network)
-    option = find_network(name).widens
+    option = find_network(name, task).widens
     if option is None:
         raise InputError(
             f"network {name!r} has no option that widens it, so that none of its size can be "
             'matched to one with attention; choose match "none"'
         )
-    default = inspect.signature(find_network(name).build).parameters[option]
+    default = inspect.signature(find_network(name, task).build).parameters[option]
     step = 1 if default.annotation is int else _STEP
     width = options.get(option, default.default)
 

@@ -28,12 +28,16 @@ _SIDE = 160
 def pictures(study: Study, folder: Path, variants: list[Variant]) -> list[dict[str, Any]]:
     """Return the maps of every variant's first run, as plain values with pictures in them.
 
+    Of classifiers; for boxes and masks there is no one thing to explain in an image.
+
     Args:
         study: says the data and the seeds.
         folder: the study's.
         variants: all of them.
 
     """
+    if study.task != "classify":
+        return []
     seed = study.every_seed[0]
     runs = {variant: Trial(variant, seed).folder(folder) for variant in variants}
     models = {variant: load(run) for variant, run in runs.items() if is_finished(run)}

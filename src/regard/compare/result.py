@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
-from regard.compare.classifying import METRIC
 from regard.compare.findings import Measured, findings
 from regard.compare.store import Store
 from regard.compare.study import Study, Variant
+from regard.compare.task import METRICS
 from regard.compare.trial import Trial, final_trials
 from regard.core.errors import InputError
 
@@ -76,9 +76,9 @@ def _about(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]
     told = study.to_json()
     return {
         **{name: told[name] for name in ("name", "task", "data", "seeds", "match", "recipe")},
-        **{name: told[name] for name in ("augment", "match_tolerance", "learning_rates")},
-        "metric": METRIC,
-        "epochs": study.recipe.epochs,
+        **{name: told[name] for name in ("options", "match_tolerance", "learning_rates")},
+        "metric": METRICS[study.task],
+        "epochs": study.every_recipe.epochs,
         "command": store.fact("command"),
         "date": max((row["date"] for row in trained), default=store.fact("test_read")),
         "hardware": ", ".join(sorted({f"{r['hardware']}, {r['precision']}" for r in trained})),

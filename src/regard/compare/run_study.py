@@ -10,7 +10,6 @@ from typing import Any
 from filelock import FileLock
 
 from regard.compare.agreement import agreed, note_test_read
-from regard.compare.classifying import Networks, test_run
 from regard.compare.latency import latencies
 from regard.compare.matched import with_matches
 from regard.compare.pictures import pictures
@@ -18,6 +17,7 @@ from regard.compare.progress import StudyProgress
 from regard.compare.result import result
 from regard.compare.store import Store
 from regard.compare.study import Study, Variant, check_folders, plain_and_attending
+from regard.compare.task import Networks, test_run
 from regard.compare.trial import Trial, final_trials, tuning_trials
 from regard.compare.work import Way, in_turn
 from regard.core.errors import InputError

@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from regard.compare.classifying import train_trial
 from regard.compare.study import Study, Variant
+from regard.compare.task import train_trial
 from regard.compare.trial import Trial
 from regard.core.errors import InputError, RegardError
 from regard.tasks import Machine

@@ -2,19 +2,28 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from importlib import import_module
 from typing import Any, Literal
 
 from regard.core.errors import InputError, unknown_name
-from regard.data import Augment
 from regard.train import Recipe
 
 Role = Literal["plain", "attention", "matched"]
 
 PLAIN = "none"
 
+_OWN = {"data", "model", "model_options", "attention", "seed", "validation", "recipe"}
+"""What a study says itself of its trials."""
+
+_AUGMENTS = {
+    "classify": ("regard.data.augment", "Augment"),
+    "detect": ("regard.data.box_augment", "BoxAugment"),
+    "segment": ("regard.data.segmentation_augment", "SegmentationAugment"),
+}
+
 _MATCHES = ("parameters", "flops", "none")
-_TASKS = ("classify",)
+_TASKS = ("classify", "detect", "segment")
 
 
 @dataclass(frozen=True)
@@ -59,9 +68,11 @@ class Study:
         attention: as `regard train --attention` takes it. `none`, the plain network, belongs to
             every study, whether it is named or not.
         seeds: how many (from 0), or which.
-        task: `classify`.
-        recipe: how every variant is trained.
-        augment: how images are augmented, or None.
+        task: `classify`, `detect` or `segment`.
+        recipe: how every variant is trained; None for what the task does by default.
+        options: further fields of the task's options (`regard.tasks.ClassifyOptions`,
+            `DetectOptions`, `SegmentOptions`), the same for all variants, such as
+            `{"augment": None}` or `{"size": (320, 416)}`.
         match: what a widened network without attention has as much of as one with it: `parameters`
             or `flops`; `none` leaves the widened networks out.
         match_tolerance: as a share. Where attention adds no more than this, the plain network is
@@ -83,8 +94,8 @@ class Study:
     attention: tuple[str, ...] = ("squeeze_excite", "eca", "cbam")
     seeds: int | tuple[int, ...] = 5
     task: str = "classify"
-    recipe: Recipe = field(default_factory=Recipe)
-    augment: Augment | None = field(default_factory=Augment)
+    recipe: Recipe | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     match: str = "parameters"
     match_tolerance: float = 0.02
     learning_rates: tuple[float, ...] = ()
@@ -119,6 +130,9 @@ class Study:
                 f"learning_rates={self.learning_rates}, tuning_seeds={self.tuning_seeds}; give "
                 "rates above 0, and at least one seed"
             )
+        taken = sorted(_OWN & self.options.keys())
+        if taken:
+            raise InputError(f"the option {taken[0]!r} is a field of the study; give it there")
         object.__setattr__(self, "seeds", seeds)
         object.__setattr__(self, "models", tuple(model.strip() for model in self.models))
         object.__setattr__(self, "attention", tuple(word for word in words if word != PLAIN))
@@ -129,13 +143,20 @@ class Study:
         """The seeds themselves."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
 
+    @property
+    def every_recipe(self) -> Recipe:
+        """The recipe itself."""
+        if self.recipe is not None:
+            return self.recipe
+        if self.task == "classify":
+            return Recipe()
+        made = import_module(f"regard.tasks.{self.task}")
+        return made.detection_recipe() if self.task == "detect" else made.segmentation_recipe()
+
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {
-            **{name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()},
-            "recipe": asdict(self.recipe),
-            "augment": asdict(self.augment) if self.augment else None,
-        }
+        told = {field.name: getattr(self, field.name) for field in fields(self)}
+        return _plain({**told, "recipe": asdict(self.every_recipe)})
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Study":
@@ -147,12 +168,12 @@ class Study:
         """
         try:
             given = dict(values)
-            given["recipe"] = Recipe(**given.get("recipe", {}))
-            augment = given.get("augment", {})
-            given["augment"] = None if augment is None else Augment(**augment)
+            if given.get("recipe") is not None:
+                given["recipe"] = Recipe(**given["recipe"])
             for name in ("models", "attention", "learning_rates", "seeds"):
                 if isinstance(given.get(name), list):
                     given[name] = tuple(given[name])
+            given["options"] = _options(given.get("task", "classify"), given.get("options") or {})
             return cls(**given)
         except (TypeError, AttributeError) as error:
             raise InputError(f"this is no study: {' '.join(str(error).split())}") from error
@@ -160,6 +181,26 @@ class Study:
     def changed(self, **values: Any) -> "Study":
         """Return this study with those values that are not None put in."""
         return replace(self, **{key: value for key, value in values.items() if value is not None})
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return _plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {key: _plain(inner) for key, inner in value.items()}
+    return [_plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _options(task: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a task's options from plain values: lists as tuples, augmentation as it is meant."""
+    made = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+    augment = made.get("augment")
+    if isinstance(augment, Mapping) and task in _AUGMENTS:
+        module, name = _AUGMENTS[task]
+        told = {key: tuple(v) if isinstance(v, list) else v for key, v in augment.items()}
+        made["augment"] = getattr(import_module(module), name)(**told)
+    return made
 
 
 def plain_and_attending(study: Study, model: str) -> list[Variant]:

@@ -8,11 +8,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from regard.compare.classifying import train_trial
 from regard.compare.progress import StudyProgress
 from regard.compare.several_devices import on_several_devices
 from regard.compare.store import Store
 from regard.compare.study import Study
+from regard.compare.task import METRICS, train_trial
 from regard.compare.trial import Trial
 from regard.core.run_files import is_finished, read_config
 from regard.tasks import Machine
@@ -95,6 +95,7 @@ def row_of(folder: Path) -> dict[str, Any]:
         "lr": config["recipe"]["lr"],
         "versions": config["versions"],
     }
-    if "validation_accuracy" in lines[-1]:
-        row["validation"] = lines[-1]["validation_accuracy"]
+    reached = lines[-1].get(f"validation_{METRICS[config['task']]}")
+    if reached is not None:
+        row["validation"] = reached
     return row

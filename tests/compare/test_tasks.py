@@ -1,0 +1,82 @@
+"""Studies of detectors and segmenters: the same study, other figures."""
+
+import pytest
+
+from regard.compare import Study, run
+from regard.compare.study import plain_and_attending
+from regard.compare.task import Networks, options_of
+from regard.compare.trial import Trial
+from regard.core.errors import InputError
+from regard.data import detection_sources, segmentation_sources
+from regard.tasks import DetectOptions, Machine, SegmentOptions
+from regard.train import Recipe
+
+QUICK = Machine(device="cpu", precision="fp32", workers=0)
+BRIEF = Recipe(epochs=1, batch_size=4, optimizer="adam", lr=1e-3, label_smoothing=0.0)
+
+
+def trial(study, name="none"):
+    variants = {v.name: v for v in plain_and_attending(study, study.models[0])}
+    return Trial(variants[name], 3)
+
+
+@pytest.mark.parametrize(("task", "kind"), [("detect", DetectOptions), ("segment", SegmentOptions)])
+def test_a_trial_is_trained_as_its_task_is(task, kind):
+    study = Study(
+        "s",
+        task=task,
+        models=("net(width=3)",),
+        attention=("eca",),
+        options={"size": (64, 96)},
+        recipe=BRIEF,
+    )
+    options = options_of(study, trial(study, "eca"), 0.5)
+    assert isinstance(options, kind)
+    assert (options.model, options.model_options) == ("net", {"width": 3})
+    assert (options.size, options.seed, options.attention) == ((64, 96), 3, "eca")
+    assert options.recipe == BRIEF.changed(lr=0.5)
+
+
+def test_an_option_that_the_task_does_not_have_is_refused():
+    study = Study("s", options={"loss": "dice"})
+    with pytest.raises(InputError, match=r"ClassifyOptions.*loss"):
+        options_of(study, trial(study), None)
+
+
+def test_operations_of_a_detector_are_not_counted():
+    study = Study("s", task="detect", models=("retinanet",), match="flops")
+    with pytest.raises(InputError, match="depend on the image"):
+        Networks(study).counted("flops")
+
+
+SMALL = {
+    "detect": ("retinanet(backbone='resnet18(width=4)', channels=16)", {"size": (64, 64)}),
+    "segment": ("unet(width=4)", {"size": (32, 32)}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("task", "metric"), [("detect", "mAP50"), ("segment", "mIoU")])
+def test_a_study_of_another_task_is_told_in_its_own_figure(task, metric, tmp_path, monkeypatch):
+    model, options = SMALL[task]
+    study = Study(
+        task,
+        task=task,
+        models=(model,),
+        attention=("eca@backbone" if task == "detect" else "eca",),
+        seeds=2,
+        recipe=BRIEF,
+        options={**options, "augment": None},
+        match="none",
+    )
+    few(monkeypatch)
+    found = run(study, tmp_path, machine=QUICK, quiet=True)
+    assert found["study"]["metric"] == metric
+    assert [variant["seeds"] for variant in found["variants"]] == [[0, 1], [0, 1]]
+    assert all(0 <= value <= 1 for variant in found["variants"] for value in variant["values"])
+
+
+def few(monkeypatch):
+    """Make the scenes few: a study of tiny networks need not be good."""
+    for module in (detection_sources, segmentation_sources):
+        monkeypatch.setattr(module, "_SCENES", {"train": (8, 1), "val": (4, 2), "test": (4, 3)})
