@@ -2,12 +2,10 @@
 
 import os
 import signal
-from functools import partial
 
 import pytest
 
 from regard.compare import on_ray, run
-from regard.compare.on_ray import train_there
 from regard.compare.study import Study
 from regard.core.errors import RegardError
 from regard.tasks import Machine
@@ -19,13 +17,20 @@ pytestmark = pytest.mark.slow
 QUICK = Machine(device="cpu", precision="fp32", workers=0)
 
 
-def dies(mark, times, *given):
-    """Train a trial, once this worker and others have been killed so many times."""
-    deaths = len(list(mark.iterdir()))
-    if deaths < times:
-        (mark / str(deaths)).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return train_there(*given)
+def dying(mark, times):
+    """Return what trains a trial, once workers have been killed so many times."""
+
+    def train(*given):
+        deaths = len(list(mark.iterdir()))
+        if deaths < times:
+            (mark / str(deaths)).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        # On the worker nobody has put this function in the place of the real one.
+        from regard.compare.on_ray import train_there
+
+        return train_there(*given)
+
+    return train
 
 
 def study(pictures):
@@ -51,7 +56,7 @@ def test_a_cluster_gives_the_runs_of_this_process_though_a_worker_is_killed(
     here = run(study(pictures), tmp_path / "here", machine=QUICK, quiet=True)
     mark = tmp_path / "deaths"
     mark.mkdir()
-    monkeypatch.setattr(on_ray, "train_there", partial(dies, mark, 1))
+    monkeypatch.setattr(on_ray, "train_there", dying(mark, 1))
     way = on_ray.on_ray("local", cpus=1)
     there = run(study(pictures), tmp_path / "there", machine=QUICK, way=way, quiet=True)
     assert len(list(mark.iterdir())) == 1
@@ -63,7 +68,7 @@ def test_a_worker_that_always_dies_is_said_and_nothing_else_is_lost(
 ):
     mark = tmp_path / "deaths"
     mark.mkdir()
-    monkeypatch.setattr(on_ray, "train_there", partial(dies, mark, 10**6))
+    monkeypatch.setattr(on_ray, "train_there", dying(mark, 10**6))
     with pytest.raises(RegardError, match=r"4 of 4 runs were lost.*same command tries again"):
         run(
             study(pictures),

@@ -123,6 +123,22 @@ def test_colours_change_as_their_names_say():
     assert pale.std(1).mean() < 0.6 * images.std(1).mean()
 
 
+def test_a_part_shows_things_at_the_scale_of_the_whole():
+    """At scale 1 the parts of an image are its own pixels, wherever they lie."""
+    plain = SegmentationAugment(scale=(1.0, 1.0), stretch=1.0, flip=False, jitter=0.0)
+    given = batches(size=(24, 32), crop=(8, 16), augment=plain, shuffle=False)
+    masks = torch.cat([masks for _, masks in given.epoch(0)])
+    assert masks.shape == (10, 8, 16)
+    for index, mask in enumerate(masks):
+        truth = dataset().pairs.read(index)[1].long()
+        parts = truth.unfold(0, 8, 1).unfold(1, 16, 1)
+        assert (parts == mask).flatten(2).all(2).any()
+    with pytest.raises(InputError, match="is no part of images"):
+        batches(crop=(13, 16))
+    with pytest.raises(InputError, match="needs an augmentation"):
+        batches(crop=(6, 6), augment=None)
+
+
 def test_whole_images_keep_their_own_size_for_measuring():
     pairs = MemoryPairs(
         (torch.zeros(3, 6, 8, dtype=torch.uint8), torch.zeros(3, 4, 4, dtype=torch.uint8)),

@@ -23,7 +23,7 @@ def titles(drawn):
 
 
 def test_a_curve_is_the_mean_and_the_extremes_of_the_seeds_that_came_so_far():
-    one = studies.variant("eca", "attention", [0.5], curves=kept([0.1, 0.4], [0.3, 0.8, 0.9]))
+    one = studies.variant("eca", "attention", [0.5], curves=kept([0.3, 0.4], [0.1, 0.8, 0.9]))
     found = curve(one, "validation_accuracy")
     assert found.epochs == [1, 2, 3]
     assert found.mean == pytest.approx([0.2, 0.6, 0.9])
@@ -103,6 +103,15 @@ def test_the_most_telling_quantity_is_drawn(names, expected):
     assert quantity_of(studies.study([one], metric="mAP50")) == (
         "validation_mAP50" if expected is None and names else expected
     )
+
+
+def test_without_curves_of_attention_those_that_were_kept_are_drawn():
+    variants = studies.network(mechanisms=("squeeze_excite", "eca"), seeds=2)
+    variants[1]["curves"] = None
+    assert titles(figure(studies.study(variants))) == ["eca"]
+    variants[2]["curves"] = None
+    (axes,) = figure(studies.study(variants)).axes
+    assert set(panel(axes)) == {"plain-mean", "matched-mean"}
 
 
 @pytest.mark.parametrize("nothing", [None, [], [[]]])

@@ -96,7 +96,8 @@ def test_numbers_are_said(narrow):
         against_plain=studies.difference([1], [1], mean=0.0021, low=5e-4, high=37e-4),
         against_matched=studies.difference([1], [1], mean=-3e-4, low=-0.01, high=0.01),
     )  # fmt: skip
-    said = words(figure(studies.study([one]), narrow=narrow))
+    wide = studies.variant("wide", "matched", [0.7])
+    said = words(figure(studies.study([one, wide]), narrow=narrow))
     assert "+0.21 [0.05, 0.37]" in said
     assert "−0.03 [−1.00, 1.00]" in said
 

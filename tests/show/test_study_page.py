@@ -50,6 +50,7 @@ def test_every_number_is_there_rounded():
             [0.8, 0.9], [0.7, 0.7], mean=0.00214, low=0.0005, high=0.00368, bootstrap_low=0.0008,
             bootstrap_high=0.0034, effect_size=1.104, p=0.0625, p_corrected=0.1875, p_t=0.0101,
             equivalence_p=0.612, equivalent=True, seeds_needed=12,
+            seeds_needed_low=5, seeds_needed_high=1234,
         ),
         "against_matched": studies.difference(
             [0.8, 0.9], [0.7, 0.6], mean=-0.0003, low=-12e-4, high=18e-4),
@@ -60,7 +61,7 @@ def test_every_number_is_there_rounded():
         "83.21 % [82.98, 83.45] n = 2, sd 0.21", "+0.21 [0.05, 0.37] p 0.188, corrected",
         "−0.03 [−0.12, 0.18]", "78,042", "12.5 M", "1.08×",
         "eca over the plain network 2 +0.21 [0.05, 0.37] [0.08, 0.34] 1.10 0.0625 0.188 0.0101 "
-        "0.612 yes 12",
+        "0.612 yes 12 [5, 1,234]",
     ):  # fmt: skip
         assert number in words, number
 

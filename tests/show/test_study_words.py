@@ -89,3 +89,14 @@ def test_findings_have_marks_of_their_own():
     assert len({mark.symbol for mark in marks}) == len(marks)
     assert words.finding_mark(None) is None
     assert words.finding_mark("new").word == "new"
+
+
+def test_what_a_variant_is_there_for_is_said():
+    variants = studies.network(mechanisms=("squeeze_excite", "eca"))
+    assert [words.role(variant, variants) for variant in variants] == [
+        "the plain network",
+        "matched by resnet8(widths=(17, 33, 65))",
+        "matched by the plain network",
+        "a matched baseline",
+    ]
+    assert words.role(variants[1] | {"matched_by": None}, variants) == ""

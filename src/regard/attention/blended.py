@@ -1,7 +1,7 @@
 """A mechanism that starts as the identity, so that it can go into a trained network."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from regard.core.shapes import FeatureMap
 
@@ -23,6 +23,6 @@ class Blended(nn.Module):
         self.mechanism = mechanism
         self.gamma = nn.Parameter(torch.zeros(()))
 
-    def forward(self, x: FeatureMap) -> FeatureMap:
-        """(batch, channel, height, width) to the same."""
-        return x + self.gamma * (self.mechanism(x) - x)
+    def forward(self, x: FeatureMap, *context: Tensor) -> FeatureMap:
+        """(batch, channel, height, width) to the same; a context goes to the mechanism."""
+        return x + self.gamma * (self.mechanism(x, *context) - x)

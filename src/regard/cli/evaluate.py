@@ -1,11 +1,12 @@
 """`regard evaluate MODEL`: accuracy with its interval, calibration, confusion, worst mistakes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from regard.cli import evaluate_detector, evaluate_segmenter
 from regard.cli.output import JsonOption, console, print_json
 
 
@@ -22,7 +23,7 @@ def evaluate(
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     json: JsonOption = False,
 ) -> None:
-    """Measure a model on the test split, and draw its confusion matrix and worst mistakes."""
+    """Measure a model on the test split, and draw its figures and worst mistakes."""
     import json as json_format
 
     from regard.core.files import output_folder, write_text
@@ -33,7 +34,11 @@ def evaluate(
 
     loaded = load(model)
     folder = output_folder(out or _folder_for(model))
-    result = measure(loaded, data or trained_on(model), split=split, device=device)
+    result: Any = measure(loaded, data or trained_on(model), split=split, device=device)
+    told = {"detect": evaluate_detector.report, "segment": evaluate_segmenter.report}
+    if loaded.task in told:
+        told[loaded.task](result, model=loaded.name, split=split, folder=folder, json=json)
+        return
     figures = {"model": loaded.name, "split": split, **result.to_json()}
     write_text(folder / "evaluation.json", json_format.dumps(figures, indent=2) + "\n")
     save_figure(confusion_figure(result.confusion, result.labels), folder / "confusion.png")

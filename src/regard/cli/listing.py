@@ -86,14 +86,22 @@ def _metrics() -> list[dict[str, Any]]:
 
 
 def _models() -> list[dict[str, Any]]:
-    from regard.models import networks
+    import regard.models  # noqa: F401 - registers the networks
     from regard.models.load import FORMS
     from regard.models.photo import photo_names
+    from regard.models.registry import BY_TASK
     from regard.models.run_models import bundled_names
 
     trainable = [
-        {"name": name, "use": "train", "what": None, "paper": entry.paper, "arXiv": entry.arxiv}
-        for name, entry in networks.items()
+        {
+            "name": name,
+            "use": "train",
+            "what": f"regard train {task}",
+            "paper": entry.paper,
+            "arXiv": entry.arxiv,
+        }
+        for task, known in BY_TASK.items()
+        for name, entry in known.items()
     ]
     ready = dict.fromkeys(
         (f"bundled:{name}" for name in bundled_names()), "its weights are in this package"
@@ -123,6 +131,8 @@ def _data() -> list[dict[str, Any]]:
         {"name": "PATH", "what": "cifar-10-python.tar.gz, or its unpacked folder"},
         {"name": "PATH", "what": "a folder of parquet files, as on the Hugging Face hub"},
         {"name": "PATH", "what": "a folder with one folder of images a class, or a csv"},
+        {"name": "PATH", "what": "to detect: Pascal VOC, COCO JSON, YOLO folders"},
+        {"name": "PATH", "what": "to segment: images and masks, Pascal VOC, COCO instances"},
     ]
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from regard.cli.output import JsonOption, console, print_json
+from regard.cli.train_detect import detect
+from regard.cli.train_segment import segment
 
 app = typer.Typer(help="Train a network, with or without attention.", no_args_is_help=True)
 
@@ -21,9 +23,8 @@ def _machine(help: str | None = None, **limits: Any) -> Any:
     return typer.Option(help=help, rich_help_panel=_MACHINE, **limits)
 
 
-@app.callback()
-def _tasks() -> None:
-    """Keep `classify` a verb of its own, also while it is the only task."""
+app.command("detect")(detect)
+app.command("segment")(segment)
 
 
 @app.command("classify")

@@ -35,7 +35,7 @@ Returned = tuple[dict[str, Any], dict[str, bytes]]
 """A trial's row, and the files of its run."""
 
 
-def on_ray(address: str, *, cpus: float = 1, gpus: float = 0) -> Way:
+def on_ray(address: str, *, cpus: int | float = 1, gpus: int | float = 0) -> Way:
     """Return the way of doing trials on a cluster, for `regard.compare.run(…, way=…)`.
 
     Args:

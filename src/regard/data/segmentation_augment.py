@@ -54,13 +54,22 @@ class SegmentationAugment:
         if not 0 <= self.jitter < 1:
             raise InputError(f"jitter={self.jitter}; give a share in [0, 1)")
 
-    def window(self, size: Size, random: torch.Generator) -> tuple[Window, bool]:
-        """Draw the window of an image of `size`, and whether it is mirrored."""
+    def window(
+        self, size: Size, random: torch.Generator, part: tuple[float, float] = (1.0, 1.0)
+    ) -> tuple[Window, bool]:
+        """Draw the window of an image of `size`, and whether it is mirrored.
+
+        Args:
+            size: of the image.
+            random: draws.
+            part: the shares of height and width that are shown at scale 1.
+
+        """
         zoom, shape, down, across, mirror = torch.rand(5, generator=random).tolist()
         low, high = map(math.log, self.scale)
         scale = math.exp(low + zoom * (high - low))
         ratio = math.exp((shape - 0.5) * math.log(self.stretch))
-        height, width = size[0] / scale * ratio, size[1] / scale / ratio
+        height, width = part[0] * size[0] / scale * ratio, part[1] * size[1] / scale / ratio
         # Where the window is larger than the image, the image lies somewhere inside of it.
         top, left = down * (size[0] - height), across * (size[1] - width)
         return (left, top, left + width, top + height), self.flip and mirror < 0.5

@@ -34,6 +34,8 @@ class SegmentationBatches:
         dataset: images and masks.
         batch_size: images a step, over all ranks together.
         size: (height, width) in pixels; without a random window the whole image is brought to it.
+        crop: (height, width) of a part of the image at `size`, which is what a batch then shows;
+            None shows the whole. It takes an augmentation, which draws where the part lies.
         augment: how to augment, or None.
         seed: the seed of order, windows and colours.
         device: where batches are handed out.
@@ -57,6 +59,7 @@ class SegmentationBatches:
         batch_size: int,
         *,
         size: tuple[int, int],
+        crop: tuple[int, int] | None = None,
         augment: SegmentationAugment | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
@@ -69,11 +72,15 @@ class SegmentationBatches:
         check_batch_size(batch_size, len(dataset), drop_last=drop_last, rank=rank, ranks=ranks)
         if min(size) < 1:
             raise InputError(f"size={size}; give (height, width) in pixels")
+        if crop is not None and not (0 < crop[0] <= size[0] and 0 < crop[1] <= size[1]):
+            raise InputError(f"crop={crop} is no part of images of {size[0]}×{size[1]} pixels")
+        if crop is not None and augment is None:
+            raise InputError(f"crop={crop} needs an augmentation, which draws where the part lies")
         self.batch_size = batch_size
         self.classes = dataset.classes
         self.samples = len(dataset)
         self.unreadable: dict[str, str] = {}
-        self._pairs = _Pairs(dataset, size, augment, seed)
+        self._pairs = _Pairs(dataset, size, crop or size, augment, seed)
         self._augment, self._seed = augment, seed
         self._device = torch.device(device)
         self._shuffle, self._drop_last = shuffle, drop_last
@@ -178,10 +185,12 @@ class _Pairs(Dataset[Read]):
         self,
         dataset: SegmentationDataset,
         size: tuple[int, int],
+        crop: tuple[int, int],
         augment: SegmentationAugment | None,
         seed: int,
     ) -> None:
-        self.dataset, self.size, self.augment, self.seed = dataset, size, augment, seed
+        self.dataset, self.size, self.augment, self.seed = dataset, crop, augment, seed
+        self.part = (crop[0] / size[0], crop[1] / size[1])
 
     def __getitem__(self, key: tuple[int, int]) -> Read:
         epoch, index = key
@@ -193,5 +202,5 @@ class _Pairs(Dataset[Read]):
         window, mirrored = whole(own), False
         if self.augment is not None:
             random = generator(self.seed, _WINDOW, epoch, index)
-            window, mirrored = self.augment.window(own, random)
+            window, mirrored = self.augment.window(own, random, self.part)
         return *cut_out(image, mask, window, self.size, mirrored=mirrored), None

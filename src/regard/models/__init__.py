@@ -1,6 +1,6 @@
 """Networks for each task, and models of other libraries made ready to use."""
 
-from regard.models import conv_stem_vit, resnet, textbook, vit
+from regard.models import conv_stem_vit, detect, resnet, segment, textbook, vit
 from regard.models.build import NetworkSpec, build
 from regard.models.preprocessing import Preprocessing
 from regard.models.registry import Network, Places, networks, register
@@ -14,9 +14,11 @@ __all__ = [
     "VisionModel",
     "build",
     "conv_stem_vit",
+    "detect",
     "networks",
     "register",
     "resnet",
+    "segment",
     "textbook",
     "vit",
 ]

@@ -1,6 +1,5 @@
 """A network by name, with attention in it, its first weights decided by a seed."""
 
-import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -8,14 +7,17 @@ from torch import nn
 
 from regard.attention.insert import insert
 from regard.attention.registry import mechanisms
-from regard.attention.spec import literal_options, parse_attention
+from regard.attention.spec import parse_attention
 from regard.core.errors import InputError
 from regard.core.packages import require
 from regard.core.seeding import seeded
-from regard.models.registry import Network, Places, networks
+from regard.models.detect.detector import Detector
+from regard.models.network_word import parse_network
+from regard.models.registry import BY_TASK, Network, Places
 
-_SPEC = re.compile(r"(?P<name>[\w:./-]+)\s*(?:\((?P<options>.*)\))?", re.DOTALL)
 _TIMM_PLACES = Places(gate="layer*.*.bn2", mixing="layer4")
+
+__all__ = ["NetworkSpec", "build", "find_network", "parse_network"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class NetworkSpec:
         return asdict(self)
 
 
-def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
+def build(spec: NetworkSpec, *, seed: int = 0, task: str = "classify") -> nn.Module:
     """Build a network in eval mode.
 
     The weights of the backbone depend on the seed alone, not on the attention that is put into
@@ -53,7 +55,7 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
     """
     if spec.classes < 1:
         raise InputError(f"classes must be at least 1, not {spec.classes}")
-    network = find_network(spec.name)
+    network = find_network(spec.name, task)
     with seeded(seed, 0):
         model = _call(network, spec)
     attention = network.attention if spec.attention is None else spec.attention
@@ -63,30 +65,16 @@ def build(spec: NetworkSpec, *, seed: int = 0) -> nn.Module:
     return model.eval()
 
 
-def parse_network(text: str) -> tuple[str, dict[str, Any]]:
-    """Read `resnet18` or `resnet18(stem="imagenet", width=32)`: a network's name and its options.
-
-    Raises:
-        InputError: the text is not of this form.
-
-    """
-    match = _SPEC.fullmatch(text.strip())
-    if match is None:
-        raise InputError(
-            f"cannot read model {text!r}; write NAME or NAME(option=value), such as "
-            "resnet20(width=32)"
-        )
-    return match["name"], literal_options(f"model {text!r}", match["options"] or "")
-
-
-def find_network(name: str) -> Network:
-    """Return what is known of a registered network or of `timm:NAME`.
+def find_network(name: str, task: str = "classify") -> Network:
+    """Return what is known of a task's registered network or, to classify, of `timm:NAME`.
 
     Raises:
         InputError: no such network.
 
     """
-    return _timm_network(name) if name.startswith("timm:") else networks[name]
+    if task == "classify" and name.startswith("timm:"):
+        return _timm_network(name)
+    return BY_TASK[task][name]
 
 
 def _call(network: Network, spec: NetworkSpec) -> nn.Module:
@@ -107,6 +95,13 @@ def _attend(model: nn.Module, network: Network, attention: str, size: int) -> No
     name, place, options = parse_attention(attention)
     gate = mechanisms[name].kind == "gate"
     where = place or (network.places.gate if gate else network.places.mixing)
+    if isinstance(model, Detector) and where in model.places:
+        if mechanisms[name].context:
+            for slot in model.context_slots(where):
+                slot.put(name, **options)
+            return
+        part = model.places[where]
+        where = part.gate if gate else part.mixing
     start = "paper" if gate else "identity"
     insert(model, name, where, start=start, input_size=size, **options)
 

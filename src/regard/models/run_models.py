@@ -59,14 +59,15 @@ def load_run(folder: Path, *, name: str | None = None) -> VisionModel:
     if not (folder / WEIGHTS).is_file():
         raise InputError(f"{folder} holds an unfinished run; give its training command once more")
     try:
-        network = build(NetworkSpec(**config["model"]))
+        task = config["task"]
+        network = build(NetworkSpec(**config["model"]), task=task)
         preprocessing = Preprocessing.from_json(config["preprocessing"])
         labels = tuple(config["labels"])
     except (KeyError, TypeError) as error:
         raise InputError(f"{folder / CONFIG} is damaged: {error}") from error
     network.load_state_dict(_read_weights(folder, network.state_dict()))
     return VisionModel(
-        network, name=name or folder.name, preprocessing=preprocessing, labels=labels
+        network, name=name or folder.name, preprocessing=preprocessing, labels=labels, task=task
     )
 
 

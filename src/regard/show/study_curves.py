@@ -159,14 +159,14 @@ def curve(variant: Variant, quantity: str) -> Curve | None:
 
 
 def _networks(found: Found, quantity: str) -> list[list[Panel]]:
-    """Return each network's panels; a network without attention has its other variants."""
+    """Return each network's panels; one without curves of attention has its others."""
     variants: Sequence[Variant] = found["variants"]
     called = dict(zip(map(id, variants), names(variants), strict=True))
     networks = []
     for model in dict.fromkeys(variant["model"] for variant in variants):
         of = [variant for variant in variants if variant["model"] == model]
         for role in ("attention", "matched", "plain"):
-            shown = [variant for variant in of if variant["role"] == role]
+            shown = [v for v in of if v["role"] == role and curve(v, quantity) is not None]
             if shown:
                 break
         panels = []
@@ -174,9 +174,8 @@ def _networks(found: Found, quantity: str) -> list[list[Panel]]:
             beside = [plain_of(variant, variants), matched_of(variant, variants)]
             others = [other for other in beside if other is not None and other is not variant]
             lines = [curve(one, quantity) for one in (*others, variant)]
-            if lines[-1] is not None:
-                kept = [line for line in lines if line is not None]
-                panels.append(Panel(model, called[id(variant)], kept))
+            kept = [line for line in lines if line is not None]
+            panels.append(Panel(model, called[id(variant)], kept))
         if panels:
             networks.append(panels)
     return networks

@@ -138,8 +138,8 @@ def _row(variant: Variant, variants: Sequence[Variant]) -> Row:
 
 def _compared(variant: Variant, variants: Sequence[Variant]) -> tuple[Compared, ...]:
     pairs = [("plain", variant["against_plain"], plain_of(variant, variants))]
-    if variant["role"] != "matched" and variant["matched_by"] != "none":
-        pairs.append(("matched", variant["against_matched"], matched_of(variant, variants)))
+    if (baseline := matched_of(variant, variants)) is not None:
+        pairs.append(("matched", variant["against_matched"], baseline))
     return tuple(
         Compared(
             against,

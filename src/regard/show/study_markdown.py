@@ -34,7 +34,9 @@ def markdown(found: Found) -> str:
         or "Nothing can be said: no variant was compared with another.",
         *(f"> **Note:** {literal(note)}" for note in study["notes"] or ()),
         f"![Differences of the variants, with 95 % intervals]({FIGURES['forest']})",
-        _table(_columns(metric), [_line(*pair) for pair in _named(found)]),
+        _table(
+            _columns(metric), [_line(name, one, found["variants"]) for name, one in _named(found)]
+        ),
         "Mean and 95 % interval (Student) over the seeds, differences paired by seed, in "
         "percentage points; p by exact sign-flip permutation, corrected after Holm. Bold costs "
         "are on the front: no other variant is better and cheaper.",
@@ -73,9 +75,9 @@ def _columns(metric: str) -> list[str]:
     return ["variant", metric, "over plain", "p", "over matched", "p", *AXES.values(), "n"]
 
 
-def _line(name: str, variant: Variant) -> list[str]:
+def _line(name: str, variant: Variant, variants: Sequence[Variant]) -> list[str]:
     front = variant["on_front"] or {}
-    said = role(variant)
+    said = role(variant, variants)
     costs = [(axis, cost(axis, variant[axis])) for axis in AXES]
     return [
         literal(f"{name} ({said})" if said else name),

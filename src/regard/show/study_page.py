@@ -85,7 +85,7 @@ def html(found: Found) -> str:
         figures=[_figure(draw, found) for draw in (forest, curves, pareto)],
         curves_show=caption(found),
         columns=[(name.format(metric=study["metric"]), under) for name, under in _COLUMNS],
-        lines=[_line(name, variant) for name, variant in zip(called, variants, strict=True)],
+        lines=[_line(name, one, variants) for name, one in zip(called, variants, strict=True)],
         tests=STATISTICS,
         statistics=statistics(found),
         pictures=pictures,
@@ -135,7 +135,7 @@ def described(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _tests(found: Difference) -> list[str]:
-    equivalent, needed = found["equivalent"], found["seeds_needed"]
+    equivalent = found["equivalent"]
     return [
         str(found["n"]),
         difference(found),
@@ -146,16 +146,25 @@ def _tests(found: Difference) -> list[str]:
         probability(found["p_t"]),
         probability(found["equivalence_p"]),
         "–" if equivalent is None else "yes" if equivalent else "no",
-        "–" if needed is None else str(needed),
+        _seeds_needed(found),
     ]
 
 
-def _line(name: str, variant: Variant) -> dict[str, Any]:
+def _seeds_needed(found: Difference) -> str:
+    """Return how many seeds a difference takes to be seen, with the ends of that guess."""
+    if found["seeds_needed"] is None:
+        return "–"
+    low, high = found.get("seeds_needed_low"), found.get("seeds_needed_high")
+    ends = "" if low is None or high is None else f" [{low:,}, {high:,}]"
+    return f"{found['seeds_needed']:,}{ends}"
+
+
+def _line(name: str, variant: Variant, variants: Sequence[Variant]) -> dict[str, Any]:
     """Return a variant's line of the table."""
     front = variant["on_front"] or {}
     return {
         "name": name,
-        "role": role(variant),
+        "role": role(variant, variants),
         "mark": finding_mark(variant["finding"]),
         "cells": [
             _summary(variant["summary"]),

@@ -155,7 +155,8 @@ def _number(
             led = np.hypot(*offset) > _LED_FROM
             axes.annotate(
                 numbers[id(variant)], values, offset, textcoords="offset points", ha="center",
-                va="center", fontsize=7.5, color=INK, zorder=6,
+                va="center", fontsize=7.5, color=INK, zorder=3,
+                bbox={"boxstyle": "square,pad=0.1", "fc": GROUND, "ec": "none"},
                 fontweight="bold" if _on_front(variant, axis) else "normal",
                 arrowprops={"arrowstyle": "-", "lw": 0.5, "color": QUIET, "shrinkA": 5,
                             "shrinkB": 3} if led else None,

@@ -129,12 +129,14 @@ def names(variants: Sequence[Variant]) -> list[str]:
     ]
 
 
-def role(variant: Variant) -> str:
-    """Return what a variant is there for, in a few words."""
-    return {
-        "plain": "the plain network",
-        "matched": "a matched baseline",
-    }.get(variant["role"], f"matched by {_matched(variant)}" if variant["matched_by"] else "")
+def role(variant: Variant, variants: Sequence[Variant]) -> str:
+    """Return what a variant of a study is there for, in a few words."""
+    if variant["role"] != "attention":
+        return {"plain": "the plain network", "matched": "a matched baseline"}[variant["role"]]
+    if variant["matched_by"] is None:
+        return ""
+    baseline = matched_of(variant, variants)
+    return f"matched by {'the plain network' if baseline is None else baseline['name']}"
 
 
 def plain_of(variant: Variant, variants: Sequence[Variant]) -> Variant | None:
@@ -170,10 +172,6 @@ def seed_differences(variant: Variant, other: Variant | None) -> list[float]:
         for seed, value in zip(variant["seeds"], variant["values"], strict=True)
     ]
     return [mine - its for mine, its in paired if mine is not None and its is not None]
-
-
-def _matched(variant: Variant) -> str:
-    return "the plain network" if variant["matched_by"] == "none" else variant["matched_by"]
 
 
 def _signed(value: float) -> str:

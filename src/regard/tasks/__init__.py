@@ -1,5 +1,18 @@
 """Whole tasks by name: data, network and recipe put together, trained and evaluated."""
 
-from regard.tasks.classify import ClassifyOptions, Machine, evaluate, train
+from regard.tasks import detect, segment
+from regard.tasks.classify import ClassifyOptions, Machine, train
+from regard.tasks.detect import DetectOptions
+from regard.tasks.evaluation import evaluate
+from regard.tasks.segment import SegmentOptions
 
-__all__ = ["ClassifyOptions", "Machine", "evaluate", "train"]
+__all__ = [
+    "ClassifyOptions",
+    "DetectOptions",
+    "Machine",
+    "SegmentOptions",
+    "detect",
+    "evaluate",
+    "segment",
+    "train",
+]
