@@ -63,3 +63,15 @@ def test_a_place_that_cannot_be_written_to_is_said(small, tmp_path):
     (tmp_path / "file").write_text("here")
     with pytest.raises(InputError, match="cannot write"):
         study_report.write(small, tmp_path / "file")
+
+
+def test_the_numbers_are_written_without_the_pixels_of_the_pictures(tmp_path):
+    found = studies.study(studies.network(mechanisms=("eca",), seeds=2), pictures=1)
+    paths = study_report.write(found, tmp_path)
+    text = paths["findings.json"].read_text("utf-8")
+    assert "data:image" not in text
+    (picture,) = json.loads(text)["pictures"]
+    assert [one["level"] for one in picture["maps"]] == [
+        one["level"] for one in found["pictures"][0]["maps"]
+    ]
+    assert "data:image" in paths["report.html"].read_text("utf-8")

@@ -40,12 +40,24 @@ def write(found: Found, folder: str | os.PathLike[str]) -> dict[str, Path]:
         FIGURES["forest"]: forest(found),
         FIGURES["curves"]: curves(found),
         FIGURES["pareto"]: pareto(found),
-        "findings.json": json.dumps(_valid(found), ensure_ascii=False, indent=1) + "\n",
+        "findings.json": json.dumps(_valid(_told(found)), ensure_ascii=False, indent=1) + "\n",
     }
     paths = {name: place / name for name in texts}
     for name, text in texts.items():
         write_text(paths[name], text)
     return paths
+
+
+def _told(found: Found) -> dict[str, Any]:
+    """Return the study without its pictures' pixels, which are in the page."""
+    shown = [
+        {
+            "label": picture["label"],
+            "maps": [{k: v for k, v in one.items() if k != "picture"} for one in picture["maps"]],
+        }
+        for picture in found.get("pictures") or ()
+    ]
+    return {**found, "pictures": shown}
 
 
 def _valid(value: Any) -> Any:
