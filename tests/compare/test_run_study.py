@@ -19,6 +19,7 @@ from regard.compare.trial import Trial, final_trials, tuning_trials
 from regard.compare.work import in_turn
 from regard.core.errors import InputError
 from regard.tasks import Machine
+from regard.train import Interrupted
 
 
 def test_every_variant_is_trained_with_every_seed_and_paired_by_it(tmp_path, monkeypatch):
@@ -64,6 +65,20 @@ def test_the_test_split_is_not_read_before_all_is_trained(tmp_path, monkeypatch)
     assert len(faked.trained) == len(faked.tested) == 6
 
 
+def test_a_stopped_study_says_how_far_it_is(tmp_path, monkeypatch):
+    faked = Faked(monkeypatch)
+    train = faked.train
+
+    def stopped(*given):
+        if len(faked.trained) == 2:
+            raise Interrupted("stopped in epoch 1")
+        return train(*given)
+
+    monkeypatch.setattr("regard.compare.work.train_trial", stopped)
+    with pytest.raises(Interrupted, match="stopped with 2 of 6 runs finished"):
+        run(study(), tmp_path, quiet=True)
+
+
 def test_seeds_added_after_the_test_split_was_read_are_said(tmp_path, monkeypatch):
     faked = Faked(monkeypatch)
     assert run(study(), tmp_path, quiet=True)["study"]["notes"] == []
@@ -85,14 +100,14 @@ def test_tuning_is_refused_once_the_test_split_was_read(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="would be tuning on the test split"):
         run(study(learning_rates=(0.1, 0.2)), tmp_path, quiet=True)
     slower = study().recipe.changed(lr=0.05)
-    with pytest.raises(InputError, match="would be tuning on the test split"):
+    with pytest.raises(InputError, match=r"recipe: lr was 0.2 and is now 0.05, .*tuning on the"):
         run(study(recipe=slower), tmp_path, quiet=True)
 
 
 def test_a_folder_with_another_study_is_refused(tmp_path, monkeypatch):
     with Store(tmp_path) as store:
         agreed(store, study())
-        with pytest.raises(InputError, match=r"holds a study with models .* choose another --out"):
+        with pytest.raises(InputError, match=r"models was .*resnet8.* in the study that .* holds"):
             agreed(store, study(models=("resnet20",)))
 
 

@@ -6,12 +6,14 @@ made after the test split was seen is a choice made on it.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from regard.compare.store import Store
 from regard.compare.study import Study
 from regard.core.errors import InputError
 
 _GROWING = ("seeds", "attention")
+_TUNED = ("learning_rates", "validation", "tuning_seeds", "recipe")
 
 
 def agreed(store: Store, study: Study) -> Study:
@@ -49,21 +51,28 @@ def agreed(store: Store, study: Study) -> Study:
 
 
 def _refuse_changes(store: Store, before: Study, study: Study) -> None:
+    """Raise InputError where the given study differs in what decides the numbers."""
+    folder, read = store.path.parent, store.fact("test_read")
     old, new = before.to_json(), study.to_json()
     for name in old:
         if name in (*_GROWING, "name") or old[name] == new[name]:
             continue
-        read = store.fact("test_read")
-        if name in ("learning_rates", "validation", "tuning_seeds", "recipe") and read is not None:
+        change = _change(name, old[name], new[name])
+        if name in _TUNED and read is not None:
             raise InputError(
-                f"the test split of {store.path.parent} was read on {read}, and {name} is not the "
-                f"same now (it was {old[name]}): tuning after that would be tuning on the test "
-                "split; it is not done here"
+                f"{change}, and the test split of {folder} was read on {read}: tuning after that "
+                "would be tuning on the test split; it is not done here"
             )
-        raise InputError(
-            f"{store.path.parent} holds a study with {name} {old[name]}, and this one has "
-            f"{new[name]}; choose another --out"
-        )
+        raise InputError(f"{change} in the study that {folder} holds; choose another --out")
+
+
+def _change(name: str, old: Any, new: Any) -> str:
+    """Say what was and what is now; of a recipe only what differs."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        parts = [_change(key, old.get(key), new.get(key)) for key in keys]
+        return f"{name}: {', '.join(parts)}"
+    return f"{name} was {old} and is now {new}"
 
 
 def note_test_read(store: Store) -> str:

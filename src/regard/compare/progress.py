@@ -69,6 +69,13 @@ class StudyProgress:
             highlight=False,
         )
 
+    def interrupted(self) -> str:
+        """Say how far the study is, to whoever stopped it."""
+        return (
+            f"stopped with {len(self._finished())} of {len(self._trials)} runs finished in "
+            f"{self._store.path.parent}; the same command goes on from there"
+        )
+
     def _finished(self) -> dict[tuple[str, str, int, float], dict[str, Any]]:
         rows = ((trial.key, self._store.run(trial)) for trial in self._trials)
         return {key: row for key, row in rows if row is not None}

@@ -22,6 +22,7 @@ from regard.compare.trial import Trial, final_trials, tuning_trials
 from regard.compare.work import Way, in_turn
 from regard.core.errors import InputError
 from regard.tasks import Machine
+from regard.train import Interrupted
 
 
 def run(
@@ -64,10 +65,13 @@ def run(
         keep_variants(store, variants, networks)
         searches, finals = tuning_trials(study, variants), final_trials(study, variants)
         with StudyProgress(store, variants, [*searches, *finals], quiet=quiet) as progress:
-            way(store, study, [(trial, trial.rate) for trial in searches], machine, progress)
-            rates = best_rates(store, study, searches)
-            chosen = [(trial, rates.get((*trial.key[:2],))) for trial in finals]
-            way(store, study, chosen, machine, progress)
+            try:
+                way(store, study, [(trial, trial.rate) for trial in searches], machine, progress)
+                rates = best_rates(store, study, searches)
+                chosen = [(trial, rates.get(trial.key[:2])) for trial in finals]
+                way(store, study, chosen, machine, progress)
+            except Interrupted as error:
+                raise Interrupted(progress.interrupted()) from error
         with FileLock(folder / "test.lock"):
             _read_test(store, study, finals, machine)
             if store.fact("latency") is None or len(store.fact("latency")) < len(variants):
