@@ -8,6 +8,7 @@ import argparse
 from pathlib import Path
 
 from regard.core.run_files import is_finished, read_config
+from regard.data import Augment
 from regard.tasks import ClassifyOptions, evaluate, train
 from regard.train import Recipe
 from result import record
@@ -17,8 +18,9 @@ NETWORKS = {
     "cifar10-resnet20-attention": ClassifyOptions(
         model="resnet20",
         attention="multi_head(num_heads=4)@layer3",
-        model_options={"width": 24},
-        recipe=Recipe(epochs=30),
+        model_options={"width": 32},
+        recipe=Recipe(epochs=60),
+        augment=Augment(cutout=8),
     ),
 }
 
