@@ -17,7 +17,10 @@ PAGES = [
     ROOT / "README.md",
     *(
         DOCS / name
-        for name in ("own-mechanism.md", "data.md", "capture.md", "methods.md", "checking.md")
+        for name in (
+            *("own-mechanism.md", "data.md", "detection.md", "segmentation.md", "capture.md"),
+            *("methods.md", "checking.md"),
+        )
     ),
 ]
 REGISTRIES = (mechanisms, methods, metrics)

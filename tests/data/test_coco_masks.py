@@ -144,7 +144,7 @@ def test_panoptic(tmp_path):
     [
         ({"category_id": 9, "segmentation": box(0, 0, 1, 1)}, "category 9 is not in the file"),
         ({"category_id": 3, "segmentation": [[1, 2, 3]]}, "segmentation cannot be read"),
-        ({"category_id": 3}, "segmentation cannot be read"),
+        ({"category_id": 3}, "an instance has no segmentation"),
         ({"category_id": 3, "segmentation": {"counts": [3], "size": [4, 6]}}, "run lengths of 3"),
     ],
 )
@@ -157,12 +157,17 @@ def test_broken_annotations_are_left_out_and_said(tmp_path, annotation, message)
 
 
 def test_missing_images_and_broken_files_are_said(tmp_path):
-    folder = coco(tmp_path, [], images=("a.png", "b.png"))
+    one = {"image_id": 2, "category_id": 3, "segmentation": box(0, 0, 6, 4)}
+    folder = coco(tmp_path, [one], images=("a.png", "b.png", "c.png"))
     (folder / "train2017/a.png").unlink()
     found = load_coco_masks(folder)
     assert found.problems[0].startswith("a.png, which ")
     assert found.pairs.read(0)[1].sum() == 0  # an image without instances is background
     path = folder / "annotations/instances_train2017.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, "annotations": []}))
+    with pytest.raises(InputError, match="has no annotations"):
+        load_coco_masks(folder)
     path.write_text("{")
     with pytest.raises(InputError, match="cannot be read as JSON"):
         load_coco_masks(folder)

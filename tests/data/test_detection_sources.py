@@ -194,7 +194,7 @@ def test_nothing_known(tmp_path):
         open_detection(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no boxes of a kind that is known"):
         open_detection(tmp_path)
-    with pytest.raises(InputError, match="unknown detection data 'scene'; did you mean scenes"):
+    with pytest.raises(InputError, match="no data 'scene': give scenes, or a path that exists"):
         open_detection("scene")
 
 

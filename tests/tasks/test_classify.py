@@ -77,7 +77,9 @@ def test_classes_that_are_not_the_model_s_are_refused(tmp_path):
     train(options(), tmp_path, machine=QUICK, quiet=True)
     images = torch.zeros(2, 3, 32, 32, dtype=torch.uint8)
     other = ImageDataset(images, torch.tensor([0, 1]), ("cat", "dog"), "pets")
-    with pytest.raises(InputError, match=r"knows 10 classes .* and pets has 2 \(cat, dog"):
+    with pytest.raises(
+        InputError, match=r"knows 10 classes and pets has 2: .* only the data has cat, dog;"
+    ):
         evaluate(tmp_path, other)
 
 

@@ -20,7 +20,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Where figures go; default RUN/evaluation.")
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
     json: JsonOption = False,
 ) -> None:
     """Measure a model on the test split, and draw its figures and worst mistakes."""

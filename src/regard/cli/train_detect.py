@@ -130,7 +130,7 @@ def detect(
         return
     seen = f"{out}: trained; loss {last['train_loss']:.3f}"
     if "validation_mAP50" in last:
-        seen += f", mAP50 on the images held out {last['validation_mAP50']:.1%}"
+        seen += f", mAP50 on the images held out {last['validation_mAP50']:.3f}"
     console().print(seen)
     console().print(f"next: regard evaluate {out} --data {data}")
 
@@ -146,10 +146,10 @@ def _augment(
     from regard.data.box_augment import BoxAugment
 
     if not wanted:
-        if scale is not None or flip_vertical or mosaic:
+        if scale is not None or flip_vertical or mosaic or mosaic_until is not None:
             raise InputError(
-                "--scale, --flip-vertical and --mosaic have no effect with --no-augment; leave "
-                "one or the other out"
+                "--scale, --flip-vertical, --mosaic and --mosaic-until have no effect with "
+                "--no-augment; leave one or the other out"
             )
         return None
     augment = BoxAugment(flip_vertical=flip_vertical, mosaic=mosaic, mosaic_until=mosaic_until)

@@ -82,8 +82,8 @@ class Reading:
 
     def __post_init__(self) -> None:
         if not self.images:
-            more = f"; the first problem: {self.unread[0].file}: {self.unread[0].why}"
-            raise InputError(f"{self.name} has no annotated images{more if self.unread else ''}")
+            more = [f"; the first problem: {each.file}: {each.why}" for each in self.unread[:1]]
+            raise InputError(f"{self.name} has no annotated images{''.join(more)}")
         if not self.classes:
             raise InputError(f"{self.name} has no boxes in any of {len(self.images)} images")
 

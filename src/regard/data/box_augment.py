@@ -74,6 +74,11 @@ class BoxAugment:
     def __post_init__(self) -> None:
         if not 0 < self.scale[0] <= self.scale[1]:
             raise InputError(f"scale={self.scale}; give (least, greatest), both positive")
+        if self.mosaic_until is not None and not (self.mosaic and self.mosaic_until >= 1):
+            raise InputError(
+                f"mosaic_until={self.mosaic_until} and mosaic={self.mosaic}; give at least 1 "
+                "epoch, and a share of mosaics above 0"
+            )
         for name in ("visible", "brightness", "contrast", "saturation", "hue", "mosaic"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(f"{name}={getattr(self, name)}; give a share from 0 to 1")

@@ -79,8 +79,9 @@ def read_coco(path: str | Path, split: str = "train") -> Reading:
     name = f"{path.stem}/{split}"
     pictures = []
     for entry in images:
-        if "id" not in entry or not isinstance(entry.get("file_name"), str):
-            unread.append(Unread(file, "an image without id or file_name"))
+        known = isinstance(entry.get("id"), int | str)
+        if not known or not isinstance(entry.get("file_name"), str):
+            unread.append(Unread(file, "an image without proper id or file_name"))
             continue
         picture = _image(entry["file_name"], file, root, split)
         pictures.append(

@@ -24,6 +24,13 @@ from regard.data.segmentation_dataset import ClassMask, Picture, SegmentationDat
 BACKGROUND = "background"
 """What the pixels of no instance are called; class 0 of instances."""
 
+_WANTED: Mapping[str, Mapping[str, Any]] = {
+    "images": {"id": int | str, "file_name": str, "height": int, "width": int},
+    "annotations": {"image_id": int | str},
+    "categories": {"id": int, "name": str},
+}
+"""What the parts of a COCO file have, and of which type."""
+
 
 @dataclass(frozen=True, eq=False)
 class CocoPairs:
@@ -121,6 +128,8 @@ def load_coco_masks(path: str | Path, split: str = "train") -> SegmentationDatas
         raise InputError(f"{path} holds no COCO annotations for the split {split!r}")
     content = _read_json(file)
     panoptic = any("segments_info" in each for each in content["annotations"][:1])
+    if not content["annotations"]:
+        raise InputError(f"{file} has no annotations, so that nothing is there but background")
     first = 0 if panoptic else 1
     categories = sorted(content["categories"], key=lambda each: each["id"])
     values = {each["id"]: first + place for place, each in enumerate(categories)}
@@ -185,6 +194,10 @@ def draw_instances(
 
 
 def _instance(shape: Any, size: tuple[int, int], title: str) -> NDArray[np.bool_]:
+    if not shape:
+        raise InputError(
+            f"{title}: an instance has no segmentation; add it, or train a detector on the boxes"
+        )
     try:
         if isinstance(shape, Mapping):
             return decode_run_length(
@@ -260,14 +273,16 @@ def _read_json(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{file} cannot be read as JSON: {error}") from error
-    wanted = {"images": ("id", "file_name", "height", "width"), "annotations": ("image_id",)}
-    for part, keys in {**wanted, "categories": ("id", "name")}.items():
+    for part, keys in _WANTED.items():
         entries = content.get(part) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(each, dict) for each in entries):
             raise InputError(f"{file} is no COCO file: it has no list of {part}")
-        lacking = [key for key in keys if any(key not in each for each in entries)]
-        if lacking:
-            raise InputError(f"{file} is damaged: one of its {part} has no {lacking[0]!r}")
+        for key, kind in keys.items():
+            if any(key not in each for each in entries):
+                raise InputError(f"{file} is damaged: one of its {part} has no {key!r}")
+            wrong = next((each[key] for each in entries if not isinstance(each[key], kind)), None)
+            if wrong is not None:
+                raise InputError(f"{file} is damaged: one of its {part} has {key}={wrong!r}")
     return content
 
 

@@ -80,7 +80,7 @@ def open_detection(
         count, seed = _SCENES[split]
         return make_detection_scenes(count, seed=seed, name=f"scenes/{split}")
     if isinstance(spec, str) and spec.isidentifier() and not Path(spec).exists():
-        raise InputError(f"{unknown_name('detection data', spec, ('scenes',))}, or give a path")
+        raise InputError(f"no data {spec!r}: give scenes, or a path that exists")
     kind, place = recognise_boxes(spec)
     reading = _READERS[kind](place, split)
     images, report = check_boxes(reading, rule)

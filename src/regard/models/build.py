@@ -1,5 +1,6 @@
 """A network by name, with attention in it, its first weights decided by a seed."""
 
+import re
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -14,6 +15,8 @@ from regard.core.seeding import seeded
 from regard.models.detect.detector import Detector
 from regard.models.network_word import parse_network
 from regard.models.registry import BY_TASK, Network, Places
+
+_UNKNOWN_OPTION = re.compile(r"unexpected keyword argument ('\w+')")
 
 _TIMM_PLACES = Places(gate="layer*.*.bn2", mixing="layer4")
 
@@ -83,7 +86,9 @@ def _call(network: Network, spec: NetworkSpec) -> nn.Module:
     except TypeError as error:
         if "argument" not in str(error):
             raise
-        raise InputError(f"network {spec.name!r}: {error}") from error
+        unknown = _UNKNOWN_OPTION.search(str(error))
+        reason = f"it has no option {unknown[1]}" if unknown else str(error)
+        raise InputError(f"network {spec.name!r}: {reason}") from error
 
 
 def _attend(model: nn.Module, network: Network, attention: str, size: int) -> None:

@@ -15,6 +15,7 @@ from regard.data.statistics import channel_statistics
 from regard.models import NetworkSpec, Preprocessing, VisionModel, build
 from regard.models.build import find_network
 from regard.models.load import load
+from regard.tasks.same_classes import refuse_other_classes
 from regard.train import Classification, Recipe, TrainingRun, start_fabric, train_run
 from regard.train.evaluate import Evaluation, evaluate_classifier
 
@@ -212,12 +213,7 @@ def evaluate(
         model = load(model)
     if data is None or isinstance(data, str | Path):
         data = open_dataset(data, split)
-    if data.classes != model.labels:
-        raise InputError(
-            f"{model.name} knows {len(model.labels)} classes ({', '.join(model.labels[:3])}, …) "
-            f"and {data.name} has {len(data.classes)} ({', '.join(data.classes[:3])}, …); "
-            "evaluate on data with the model's classes"
-        )
+    refuse_other_classes(model.name, model.labels, data.name, data.classes)
     side = model.preprocessing.size[0]
     if isinstance(data, ImageDataset) and data.size != model.preprocessing.size:
         raise InputError(

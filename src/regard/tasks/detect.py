@@ -23,6 +23,8 @@ from regard.models.load import load
 from regard.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from regard.models.segment.encoder import LITE0, fill_pretrained
 from regard.tasks.classify import Machine
+from regard.tasks.same_classes import refuse_other_classes
+from regard.tasks.trial import try_size
 from regard.train import Recipe, TrainingRun, start_fabric, train_run
 from regard.train.detection_evaluation import DetectionEvaluation, detect, evaluate_detector
 from regard.train.detection_metrics import score_detections
@@ -121,6 +123,7 @@ def train(
     preprocessing = Preprocessing(
         size=size, mean=mean, std=std, resize="letterbox", interpolation="bilinear"
     )
+    try_size(network, options.model, size)
     fabric = start_fabric(machine.device, machine.precision, machine.devices)
     common = {"size": size, "device": fabric.device, "workers": machine.workers}
     batches = DetectionBatches(
@@ -187,12 +190,7 @@ def evaluate(
         model = load(model)
     if data is None or isinstance(data, str | Path):
         data = open_detection(data, split)
-    if data.classes != model.labels:
-        raise InputError(
-            f"{model.name} knows {len(model.labels)} classes ({', '.join(model.labels[:3])}, …) "
-            f"and {data.name} has {len(data.classes)} ({', '.join(data.classes[:3])}, …); "
-            "evaluate on data with the model's classes"
-        )
+    refuse_other_classes(model.name, model.labels, data.name, data.classes)
     batches = _whole(data, batch_size, size=model.preprocessing.size, device=device, workers=0)
     return evaluate_detector(model, batches, device=device)
 
@@ -261,6 +259,11 @@ def _is_pretrained(options: DetectOptions) -> bool:
 def _training_images(options: DetectOptions) -> tuple[DetectionDataset, DetectionDataset | None]:
     """Return the images to train on and those to measure after each epoch."""
     training = open_detection(options.data, "train")
+    if not any(training.counts.values()):
+        raise InputError(
+            f"{training.name} has not one box in {len(training)} images; a detector learns from "
+            "boxes: check where its annotations lie"
+        )
     if not options.validation:
         try:
             return training, open_detection(options.data, "val")

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from regard.core.errors import InputError
+from regard.core.labels import VOID
 from regard.core.seeding import generator
 from regard.data.segmentation_augment import SegmentationAugment
 from regard.data.segmentation_batches import SegmentationBatches, whole_images
@@ -20,6 +21,8 @@ from regard.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from regard.models.segment.encoder import LITE0, fill_pretrained
 from regard.models.segment.segformer import fill_segformer, segformer_options
 from regard.tasks.classify import Machine
+from regard.tasks.same_classes import refuse_other_classes
+from regard.tasks.trial import try_size
 from regard.train import Recipe, TrainingRun, start_fabric, train_run
 from regard.train.class_weights import median_frequency_weights
 from regard.train.device import Fabric
@@ -133,6 +136,8 @@ def train(
     )
     if options.class_weights == "median_frequency":
         loss = SegmentationLoss(loss.terms, _class_weights(training))
+    for each in {size, options.crop or size}:
+        try_size(network, options.model, each)
     fabric = start_fabric(machine.device, machine.precision, machine.devices)
     common = {
         "size": size,
@@ -209,12 +214,7 @@ def evaluate(
         model = load(model)
     if data is None or isinstance(data, str | Path):
         data = open_segmentation(data, split)
-    if data.classes != model.labels:
-        raise InputError(
-            f"{model.name} knows {len(model.labels)} classes ({', '.join(model.labels[:3])}, …) "
-            f"and {data.name} has {len(data.classes)} ({', '.join(data.classes[:3])}, …); "
-            "evaluate on data with the model's classes"
-        )
+    refuse_other_classes(model.name, model.labels, data.name, data.classes)
     batches = whole_images(data, batch_size, model.preprocessing.size)
     return evaluate_segmenter(model, batches, device=device)
 
@@ -263,6 +263,7 @@ def _training_images(
 ) -> tuple[SegmentationDataset, SegmentationDataset | None]:
     """Return the images to train on and those to measure after each epoch."""
     training = open_segmentation(options.data, "train")
+    _refuse_void(training)
     if not options.validation:
         try:
             return training, open_segmentation(options.data, "val")
@@ -277,6 +278,24 @@ def _training_images(
             f"{'hold out' if held == 0 else 'train on'}"
         )
     return training.subset(order[held:]), training.subset(order[:held])
+
+
+def _refuse_void(images: SegmentationDataset) -> None:
+    """Refuse masks without one pixel of a class; the first with one is enough."""
+    readable = 0
+    for index in range(len(images)):
+        try:
+            mask = images.pairs.read(index)[1]
+        except InputError:
+            continue  # reported when its batch is made
+        readable += 1
+        if bool((mask != VOID).any()):
+            return
+    if readable:
+        raise InputError(
+            f"{images.name}: every pixel of all {readable} masks is void ({VOID}); there is "
+            "nothing to learn"
+        )
 
 
 def usual_size(images: SegmentationDataset) -> tuple[int, int]:

@@ -29,6 +29,22 @@ def _has_bf16(device: str) -> bool:
     return device == "cpu" and cpu_has_bf16()
 
 
+def device_for(word: str) -> str:
+    """Return the device that a word stands for: `cpu`, `cuda`, `mps`, or `auto`.
+
+    Raises:
+        InputError: there is no such device, or this machine has none.
+
+    """
+    if word == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if word not in ("cpu", "cuda", "mps"):
+        raise InputError(f"unknown device {word!r}; choose auto, cpu, cuda or mps")
+    if word == "cuda" and not torch.cuda.is_available():
+        raise InputError("this machine has no CUDA device; use --device cpu")
+    return word
+
+
 def start_fabric(
     device: str = "auto", precision: str = "auto", devices: int | Literal["auto"] = 1
 ) -> Fabric:
@@ -43,12 +59,7 @@ def start_fabric(
         InputError: a device or precision that this machine does not have.
 
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device not in ("cpu", "cuda", "mps"):
-        raise InputError(f"unknown device {device!r}; choose auto, cpu, cuda or mps")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise InputError("this machine has no CUDA device; use --device cpu")
+    device = device_for(device)
     if precision not in ("auto", "bf16", "fp32"):
         raise InputError(f"unknown precision {precision!r}; choose auto, bf16 or fp32")
     if precision == "auto":

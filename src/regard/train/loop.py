@@ -21,7 +21,7 @@ from regard.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from regard.train.device import Fabric, start_fabric
 from regard.train.interrupt import StopRequest
 from regard.train.journal import Journal
-from regard.train.objective import Classification, Objective, figures_of, summed
+from regard.train.objective import Classification, Objective, Outcome, figures_of, summed
 from regard.train.progress import TrainingProgress
 from regard.train.recipe import (
     MovingAverage,
@@ -53,7 +53,7 @@ class EpochBatches(Protocol):
 
 
 class Diverged(InputError):
-    """The loss became NaN or infinite."""
+    """The loss or a gradient became NaN or infinite."""
 
 
 class Interrupted(RegardError):
@@ -100,7 +100,7 @@ def fit(
         One dictionary of figures an epoch, as in `metrics.jsonl`.
 
     Raises:
-        Diverged: the loss became NaN; the last good checkpoint stays.
+        Diverged: the loss or a gradient became NaN or infinite; the last good checkpoint stays.
         Interrupted: Ctrl-C; the checkpoint is written and the same call goes on.
 
     """
@@ -252,17 +252,37 @@ class _Run:
         images, truth = self._to_device(images), self.fabric.to_device(truth)
         torch.manual_seed(derive_seed(self.seed, step))
         set_learning_rate(self.optimizer, learning_rate(step, self._total, self.recipe))
-        outcome = self.objective.training(self.forward, images, truth)
+        outcome = self._outcome(images, truth)
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(outcome.loss)
         if self.recipe.clip:
-            self.fabric.clip_gradients(
-                self.forward, self.fabric_optimizer, max_norm=self.recipe.clip
-            )
+            self._clip(self.recipe.clip, step)
         self.fabric_optimizer.step()
         if self.average:
             self.average.update(self.tensors, step)
         return summed(outcome, self.objective.shares)
+
+    def _outcome(self, images: Tensor, truth: Any) -> Outcome:
+        try:
+            return self.objective.training(self.forward, images, truth)
+        except ValueError as error:
+            # torch's batch norm; there is nothing that one value could be compared with.
+            if "more than 1 value per channel" not in str(error):
+                raise
+            rows, cols = images.shape[2:]
+            raise InputError(
+                f"a batch of {len(images)} of {rows}×{cols} pixels comes to a map of one cell, "
+                "which batch norm cannot learn from; give larger images, or more of them a batch"
+            ) from error
+
+    def _clip(self, norm: float, step: int) -> None:
+        try:
+            self.fabric.clip_gradients(self.forward, self.fabric_optimizer, max_norm=norm)
+        except RuntimeError as error:
+            if "non-finite" not in str(error):
+                raise
+            epoch, within = divmod(step, self.steps)
+            raise self._diverged("a gradient is infinite or nan", epoch, within) from error
 
     def _to_device(self, images: Tensor) -> Tensor:
         images = images.to(self.fabric.device, non_blocking=True)
@@ -277,12 +297,16 @@ class _Run:
     def _refuse_nan(self, loss: float, epoch: int, step: int) -> None:
         """NaN stays in a sum, so that looking now and then misses none."""
         if loss - loss != 0:
-            kept = (self.out / CHECKPOINT).is_file()
-            raise Diverged(
-                f"training diverged: the loss is {loss} at epoch {epoch + 1}, step {step + 1}; "
-                f"lower the learning rate (now at most {self.recipe.lr}) or clip the gradient; "
-                f"{'the last good checkpoint' if kept else 'no checkpoint'} is in {self.out}"
-            )
+            raise self._diverged(f"the loss is {loss}", epoch, step)
+
+    def _diverged(self, what: str, epoch: int, step: int) -> Diverged:
+        kept = (self.out / CHECKPOINT).is_file()
+        clip = "" if self.recipe.clip else " or clip the gradient"
+        return Diverged(
+            f"training diverged: {what} at epoch {epoch + 1}, step {step + 1}; "
+            f"lower the learning rate (now at most {self.recipe.lr}){clip}; "
+            f"{'the last good checkpoint' if kept else 'no checkpoint'} is in {self.out}"
+        )
 
     def _pause_if_due(self, stop: StopRequest, *, last: bool) -> None:
         """Write a checkpoint inside long epochs, and stop where Ctrl-C was pressed."""

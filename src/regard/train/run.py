@@ -160,11 +160,21 @@ def _claim(folder: Path, run: TrainingRun) -> None:
         if isinstance(before.get(name), dict):
             before[name] = _as_json(_defaults(made)) | before[name]
     for name, value in run.identity().items():
-        if before.get(name) != _as_json(value):
+        was, now = _differing(before.get(name), _as_json(value))
+        if was != now:
             raise InputError(
-                f"{folder} holds the beginning of another run ({name} was {before.get(name)}, "
-                f"now {value}); choose another --out or remove it"
+                f"{folder} holds the beginning of another run ({name} was {was}, now {now}); "
+                "choose another --out or remove it"
             )
+
+
+def _differing(was: Any, now: Any) -> tuple[Any, Any]:
+    """Return both values, of mappings only the entries in which they differ."""
+    if not (isinstance(was, dict) and isinstance(now, dict)):
+        return was, now
+    names = [name for name in {**was, **now} if was.get(name) != now.get(name)]
+    before, after = ({name: each[name] for name in names if name in each} for each in (was, now))
+    return before, after
 
 
 def _defaults(made: Any) -> dict[str, Any]:

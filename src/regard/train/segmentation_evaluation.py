@@ -120,6 +120,10 @@ def evaluate_segmenter(
     if not confusions:
         raise InputError("there is no image to measure")
     stacked = np.stack(confusions)
+    if not stacked.any():
+        raise InputError(
+            f"every pixel of all {len(stacked)} masks is void; there is nothing to measure"
+        )
     return SegmentationEvaluation(
         labels=model.labels,
         counts=counts_of(stacked),

@@ -30,6 +30,10 @@ _OURS = (*_RESNETS, _LITE, _PHOTO)
 _LITE_STAGES = 6
 """By default: the seventh only widens the map of stride 32, with a fifth of the parameters."""
 
+_SIZED = {"dynamic_img_size": True, "strict_img_size": False, "img_size": None}
+"""timm's options of transformers that say whether images may have any size: ViT's, Swin's, and the
+size itself."""
+
 Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]
 
 
@@ -44,6 +48,7 @@ class Backbone(nn.Module):
         frozen: modules of `body` that are not trained: their weights and statistics stay.
         norms: whether batch norms learn their statistics; else they keep the pretrained ones,
             which is quicker, and better than those of few images.
+        channels_last: whether `body` gives maps (batch, height, width, channel), as timm's Swin.
 
     Attributes:
         channels, strides: of the maps that are given out.
@@ -63,10 +68,11 @@ class Backbone(nn.Module):
         places: Places,
         frozen: Sequence[str] = (),
         norms: bool = True,
+        channels_last: bool = False,
     ) -> None:
         super().__init__()
         self.body = body
-        self.frozen, self.norms = tuple(frozen), norms
+        self.frozen, self.norms, self.channels_last = tuple(frozen), norms, channels_last
         for name in self.frozen:
             body.get_submodule(name).requires_grad_(False)
         last = {stride: index for index, stride in enumerate(strides) if stride >= finest}
@@ -93,7 +99,8 @@ class Backbone(nn.Module):
     def forward(self, images: FeatureMap) -> list[Tensor]:
         """Images (batch, 3, height, width) to maps (batch, channels[i], height, width)."""
         maps = self.body(images)
-        return [maps[index] for index in self.kept]
+        chosen = [maps[index] for index in self.kept]
+        return [each.permute(0, 3, 1, 2) for each in chosen] if self.channels_last else chosen
 
 
 class ResNetStages(nn.Module):
@@ -191,7 +198,7 @@ def _timm(name: str, finest: int, norms: bool, options: dict[str, Any]) -> Backb
     if not timm.is_model(architecture.split(".")[0]):
         raise unknown_name("timm model", architecture, timm.list_models())
     try:
-        body = timm.create_model(architecture, features_only=True, **options)
+        body = _of_any_size(timm, architecture, options)
     except (RuntimeError, AttributeError) as error:
         raise InputError(f"{name} gives out no maps of its stages; choose another") from error
     info = body.feature_info
@@ -201,8 +208,28 @@ def _timm(name: str, finest: int, norms: bool, options: dict[str, Any]) -> Backb
     last = next((known_as for known_as in (last, last.replace(".", "_")) if known_as in known), "")
     places = Places(gate=f"body.{last}", mixing=f"body.{last}")
     return Backbone(
-        body, info.channels(), info.reduction(), finest=finest, places=places, norms=norms
+        body,
+        info.channels(),
+        info.reduction(),
+        finest=finest,
+        places=places,
+        norms=norms,
+        channels_last=getattr(body, "output_fmt", "NCHW") == "NHWC",
     )
+
+
+def _of_any_size(timm: Any, architecture: str, options: dict[str, Any]) -> Any:
+    """Build timm's network so that it takes images of any size, where it can be told to."""
+    config = timm.get_pretrained_cfg(architecture)
+    if config is not None and config.fixed_input_size and not {*_SIZED} & {*options}:
+        for option, value in _SIZED.items():
+            try:
+                return timm.create_model(
+                    architecture, features_only=True, **{**options, option: value}
+                )
+            except TypeError:
+                continue  # another family's option
+    return timm.create_model(architecture, features_only=True, **options)
 
 
 def load_pretrained(backbone: Backbone, name: str) -> Statistics | None:
