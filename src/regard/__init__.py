@@ -22,7 +22,18 @@ if TYPE_CHECKING:
     from regard.tasks import evaluate
 
 _PACKAGES = (
-    *("attention", "capture", "check", "compare", "data", "explain", "models", "show", "testing", "train"),
+    *(
+        "attention",
+        "capture",
+        "check",
+        "compare",
+        "data",
+        "explain",
+        "models",
+        "show",
+        "testing",
+        "train",
+    ),
 )
 
 _NAMES = {

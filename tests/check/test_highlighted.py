@@ -13,7 +13,8 @@ from regard.check.probability import probability
 from regard.core.errors import InputError
 from regard.core.seeding import RandomState, seeded
 from regard.explain.fill import fill_for
-from regard.explain.targets import Function, Region, resolve
+from regard.explain.mask_target import Region
+from regard.explain.targets import Function, resolve
 
 NAMES = tuple(
     module.__name__.rpartition(".")[2] for module in (average_drop, increase_in_confidence)

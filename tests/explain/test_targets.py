@@ -10,12 +10,12 @@ from torch import Tensor
 
 from regard.core.errors import InputError
 from regard.core.labels import class_index
+from regard.explain.mask_target import Region
 from regard.explain.targets import (
     Class,
     Contrast,
     Function,
     Likeliest,
-    Region,
     Similarity,
     as_target,
     batch_of,

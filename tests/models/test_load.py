@@ -49,7 +49,7 @@ def test_a_vision_model_s_own_weights_come_back(tmp_path):
     """`model.state_dict()` has `network.` before every name."""
     model = load(f"bundled:{bundled_names()[0]}")
     path = saved(tmp_path, model)
-    again = load(f'resnet20(width=24, attention="multi_head(num_heads=4)@layer3")@{path}')
+    again = load(f'resnet20(width=32, attention="multi_head(num_heads=4)@layer3")@{path}')
     assert again.assumed[0] == "'network.' before the names of all weights was taken off"
     for name, tensor in again.state_dict().items():
         assert torch.equal(tensor, model.state_dict()[name]), name

@@ -4,7 +4,9 @@ A method that shows the same whatever it is asked explains the image and not the
 Granz & Landgraf 2020, "When Explanations Lie: Why Many Modified BP Attributions Fail" (arXiv
 1912.09818), section 4.2, compare the maps of two classes (the random logit test). Where we differ:
 they compare by structural similarity, and with a class drawn at random; here it is the rank
-correlation, without signs, and the class that the case names as the other.
+correlation, without signs, and the class that the case names as the other. A box or a mask is
+compared with another one; pixels where both maps are 0 are left out then, because maps are 0
+outside of a place's receptive field whatever the model is.
 
 A copy of a map that stands elsewhere is less like any other map, and so has a better value without
 being a better map: copies are no controls here.
@@ -44,4 +46,4 @@ def class_contrast(
     other = case.once("map of the other class", lambda: case.explained(case.other))
     if absolute:
         maps, other = maps.abs(), other.abs()
-    return rank_correlation(maps, other)
+    return rank_correlation(maps, other, silence=not case.score.places)

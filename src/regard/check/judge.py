@@ -63,7 +63,9 @@ class Judged:
     Attributes:
         case: what it is measured against.
         values: the map on its own grid, (row, col).
-        confidence: the probability of the model's likeliest class; None without classes.
+        confidence: the probability of the model's likeliest class, or of the class that is
+            explained in its place; None without classes.
+        sure_of: of what that is the probability, in words.
         class_specific: False for methods whose map is the same for every class.
         notes: what cannot be checked and why, one sentence each.
 
@@ -72,6 +74,7 @@ class Judged:
     case: Case
     values: Float[Tensor, "row col"]
     confidence: float | None = None
+    sure_of: str = "its likeliest class"
     class_specific: bool = True
     notes: tuple[str, ...] = ()
 
@@ -225,7 +228,7 @@ def _undecided(judged: Judged, found: Measurement, asked: Responses) -> Answer:
     if sure is not None and sure < _SURE:
         return (
             "undecided",
-            f"the model itself is unsure: it gives its likeliest class {sure:.0%}",
+            f"the model itself is unsure: it gives {judged.sure_of} {sure:.0%}",
         )
     # A map that foretells what the parts cost shows by itself that places matter.
     shown = found.p_value is not None and found.p_value <= _FAITHFUL
@@ -257,8 +260,10 @@ def _by_chance(found: Measurement) -> Answer:
 
 
 def _same_for_every_class(judged: Judged, measured: Mapping[str, Measurement]) -> Answer:
-    if judged.case.other is not None and not judged.class_specific:
-        return "not class-specific", "the method gives the same map for every class"
+    placed = bool(judged.case.score.places)
+    if (placed or judged.case.other is not None) and not judged.class_specific:
+        what = "box and region" if placed else "class"
+        return "not class-specific", f"the method gives the same map for every {what}"
     found = measured.get("class_contrast")
     if found is None or found.value <= _SAME_FOR_ANOTHER_CLASS:
         return None

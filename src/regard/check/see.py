@@ -14,10 +14,11 @@ from regard.core.errors import InputError
 from regard.core.explanation import Explanation
 from regard.core.modes import evaluating
 from regard.core.verdict import Verdict
+from regard.explain.asked import asked
 from regard.explain.explainer import Explainer, methods
 from regard.explain.see import Explained, look, one_of
 from regard.explain.subject import ImageLike, subject
-from regard.explain.targets import Class, Score, class_scores, has_classes, resolve
+from regard.explain.targets import Class, Score, class_scores, has_classes
 
 
 def see(model: nn.Module, image: ImageLike, *, check: bool = True, **options: Any) -> Explanation:
@@ -63,7 +64,7 @@ def see_batch(
     seen = look(model, images, **options)
     if not check:
         return list(seen.explanations)
-    there = replace(seen, options=_where(seen.explanations[0]))
+    there = replace(seen, options=_where(seen.explanations[0], seen.score))
     return [
         replace(found, verdict=judge(judged(there, number, seen.maps.values[number])))
         for number, found in enumerate(seen.explanations)
@@ -105,7 +106,7 @@ def check(
         seen = subject(model, one_of(image), **options)
         with torch.no_grad():
             output = seen.model(seen.images)
-        score = resolve(target, output, seen.labels, headless=seen.headless)
+        score, _ = asked(target, output, seen)
     if seen.pictures[0].shape != explanation.picture.shape:
         raise InputError(
             f"the explanation is of a picture of {explanation.picture.shape[:2]} pixels and the "
@@ -116,7 +117,7 @@ def check(
         output=output,
         score=score,
         explainer=methods[explanation.method] if known else None,
-        options=_where(explanation),
+        options=_where(explanation, score),
     )
     values = torch.from_numpy(np.ascontiguousarray(explanation.values))
     return judge(judged(explained, 0, values, truth=truth, seed=seed), depth)
@@ -140,18 +141,25 @@ def judged(
         seed=seed,
     )
     prediction = seen.subject.predictions(seen.output)[number]
+    place = seen.score.places[number] if seen.score.places else None
+    sure = place.sure if place is not None else prediction[0][1] if prediction else None
     return Judged(
         case=case,
         values=values,
-        confidence=prediction[0][1] if prediction else None,
+        confidence=sure,
+        **({} if place is None else {"sure_of": seen.score.names[number]}),
         class_specific=explainer is None or explainer.class_specific,
         notes=() if again is not None else (_NOT_AGAIN[explainer is None],),
     )
 
 
-def _where(explanation: Explanation) -> Mapping[str, Any]:
-    """Return the options with the layer by name, so that it need not be found again."""
-    if len(explanation.site) != 1 or explanation.options.get("site") != "auto":
+def _where(explanation: Explanation, score: Score) -> Mapping[str, Any]:
+    """Return the options with the layer by name, so that it need not be found again.
+
+    Not of a box: a model that knows nothing may read it from another level.
+    """
+    at_a_level = score.places and score.layer == "last"
+    if at_a_level or len(explanation.site) != 1 or explanation.options.get("site") != "auto":
         return explanation.options
     return {**explanation.options, "site": explanation.site[0]}
 
@@ -174,8 +182,11 @@ def _again(explainer: Explainer, options: Mapping[str, Any]) -> Explain:
 def _another_class(seen: Explained, number: int) -> Score | None:
     """Return the score of a class in the middle of the model's ranking; None without classes.
 
-    The next likeliest is often nearly the same class, and the least likely its opposite.
+    Of a box or a mask, that of another one. The next likeliest class is often nearly the same, and
+    the least likely its opposite.
     """
+    if seen.score.places:
+        return seen.score.only(number).other
     if seen.subject.headless or not has_classes(seen.output):
         return None
     scores = class_scores(seen.output).detach()[number]

@@ -49,7 +49,10 @@ def see(
         list[str] | None,
         typer.Option(
             help="A class by name or number, top-2, or THIS/THAT for one class rather than "
-            "another; may be given several times. Without: the likeliest class."
+            "another; of a detector or segmenter a class is its surest box or its mask, and "
+            "CLASS@LEFT,TOP,RIGHT,BOTTOM or CLASS@X,Y a box, a rectangle or a pixel of what the "
+            "model looks at (the class may be left out); may be given several times. Without: the "
+            "likeliest class, the surest box, the largest mask."
         ),
     ] = None,
     site: Annotated[

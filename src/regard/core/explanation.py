@@ -12,7 +12,7 @@ from zlib import error as ZlibError
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch.nn import functional as F
 
 from regard.core.errors import InputError
@@ -48,6 +48,8 @@ class Explanation:
         verdict: the outcome of the checks, or None where none were made.
         asked: the target as the user gave it, so that the checks explain the same again.
         options: of the method, as the user gave them, the site among them.
+        outline: True inside the box or region that is explained, at the size of the picture; None
+            for a target of the whole image.
 
     """
 
@@ -66,6 +68,7 @@ class Explanation:
     verdict: Verdict | None = None
     asked: Any = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    outline: Bool[np.ndarray, "height width"] | None = None
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or not np.isfinite(self.values).all():
@@ -174,6 +177,7 @@ def load_explanation(path: str | Path) -> Explanation:
                 verdict=words["verdict"] and Verdict.from_summary(words["verdict"]),
                 asked=_asked(words["asked"]),
                 options=words["options"],
+                outline=dict(file).get("outline"),
                 **{name: words[name] for name in _PLAIN},
             )
     except (OSError, KeyError, TypeError, ValueError, EOFError, BadZipFile, ZlibError) as error:
@@ -191,9 +195,10 @@ def _write_npz(explanation: Explanation, path: Path) -> None:
         "options": {k: v for k, v in options.items() if isinstance(v, (bool, int, float, str))},
     }
     words = json.dumps(explanation.summary() | again)
-    np.savez_compressed(
-        path, values=explanation.values, picture=explanation.picture, summary=np.array(words)
-    )
+    arrays: dict[str, Any] = {"values": explanation.values, "picture": explanation.picture}
+    if explanation.outline is not None:
+        arrays["outline"] = explanation.outline
+    np.savez_compressed(path, **arrays, summary=np.array(words))
 
 
 def _asked(words: Any) -> Any:

@@ -27,6 +27,7 @@ from regard.explain import (  # noqa: F401
 )
 from regard.explain.box_target import BoxTarget
 from regard.explain.explainer import Explainer, Maps, methods, register
+from regard.explain.mask_target import ClassMask, Pixel, Region
 from regard.explain.rollout import Rollout, rollout, rollout_operator
 from regard.explain.see import see, see_batch
 from regard.explain.targets import (
@@ -34,7 +35,6 @@ from regard.explain.targets import (
     Contrast,
     Function,
     Likeliest,
-    Region,
     Score,
     Similarity,
     Target,
@@ -44,11 +44,13 @@ from regard.explain.walk import walk
 __all__ = [
     "BoxTarget",
     "Class",
+    "ClassMask",
     "Contrast",
     "Explainer",
     "Function",
     "Likeliest",
     "Maps",
+    "Pixel",
     "Region",
     "Rollout",
     "Score",

@@ -24,6 +24,7 @@ from regard.explain.targets import Score
     paper="Petsiuk et al., 2020",
     arxiv="2006.03204",
     dear=True,
+    boxes_only=True,
     examples=({"cells": 8},),
     quick={"masks": 32},
 )

@@ -62,6 +62,7 @@ class Explainer:
         class_specific: False for methods whose map is the same for every target.
         dear: True for methods that run the model tens of times: a quick check does not run them
             again.
+        boxes_only: True for methods of detectors' boxes, which `regard.see` refuses elsewhere.
 
     """
 
@@ -75,6 +76,7 @@ class Explainer:
     quick: Mapping[str, Any] = field(default_factory=dict)
     class_specific: bool = True
     dear: bool = False
+    boxes_only: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -106,6 +108,7 @@ def register(
     quick: Mapping[str, Any] | None = None,
     class_specific: bool = True,
     dear: bool = False,
+    boxes_only: bool = False,
 ) -> Callable[[Method], Method]:
     """Register a function as a method; that enrols it in `regard.testing.check_explainer`.
 
@@ -134,6 +137,7 @@ def register(
             quick=quick or {},
             class_specific=class_specific,
             dear=dear,
+            boxes_only=boxes_only,
         )
         methods.add(name, entry)
         return method

@@ -4,6 +4,7 @@ A layer's output may be a map, channels first or last, or tokens; all are laid o
 channel, row, col), and back.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 from regard.capture import capture
 from regard.core.errors import InputError, NothingCaptured, unknown_name
 from regard.core.grid import Grid
+from regard.explain.mask_target import dense_scores
 from regard.explain.targets import Score
 
 Form = Literal["channels first", "channels last", "tokens"]
@@ -99,13 +101,18 @@ def find_layer(model: nn.Module, images: Tensor, score: Score, site: Site = "aut
         score: of the target.
         site: `auto` for the last layer with a map of which the target depends on more than a few
             cells: the last stage of a CNN; what goes into the last attention of a transformer that
-            reads its class token, whose patches nothing reads afterwards. Or a name, a glob (the
-            last layer that matches), or a module.
+            reads its class token, whose patches nothing reads afterwards. For a box, the last map
+            that its place reads: its level of a pyramid. For a region, the last of the coarsest
+            maps, the bottom of a U-Net: later ones are nearly the answer itself (Vinogradova et
+            al. 2020, arXiv 2002.11434). Or a name, a glob (the last layer that matches), or a
+            module.
 
     Raises:
         InputError: no such layer, or none whose output could be placed on the image.
 
     """
+    if score.places:  # another box may lie at another level
+        return _found(model, images, score, site)
     known = _KNOWN.setdefault(model, {})
     key = (site, tuple(images.shape[1:]))
     if key not in known or not _is_still_there(model, known[key]):
@@ -117,22 +124,33 @@ def _is_still_there(model: nn.Module, layer: Layer) -> bool:
     return any(module is layer.module for module in model.modules())
 
 
-def _found(model: nn.Module, image: Tensor, score: Score, site: Site) -> Layer:
+def _found(model: nn.Module, images: Tensor, score: Score, site: Site) -> Layer:
     with _outputs(model, every=site != "auto") as outputs, torch.enable_grad():
-        total = score(model(image.detach().requires_grad_()), 0).sum()
+        answer = model(images.detach().requires_grad_())
+        total = (score(answer) if score.places else score(answer, 0)).sum()
     wanted = [kept for kept in outputs if _matches(kept[0], kept[1], site)]
     if site != "auto" and not wanted:
         modules = list(model.named_modules())
         if not any(_matches(name, module, site) for name, module in modules):
             wish = site if isinstance(site, str) else type(site).__name__
             raise unknown_name("layer", wish, [name for name, _ in modules if name])
-    placing = _Placing(model, image)
-    for name, module, output in reversed(wanted):
+    placing = _Placing(model, images)
+    found: list[Layer] = []
+    local = bool(score.places)
+    for name, module, output in reversed(_once(wanted) if local and site == "auto" else wanted):
         layer = placing.layer(name, module, output)
         if layer is None:
             continue
-        if site != "auto" or (_is_seen(layer, output, total) and not placing.is_inside(name)):
+        seen = site != "auto" or _is_seen(layer, output, total, local=local)
+        if not seen or (site == "auto" and placing.is_inside(name)):
+            continue
+        if site != "auto" or score.layer == "last":
             return layer
+        if layer.to_map(output).shape[1] not in (1, dense_scores(answer).shape[1]):
+            found.append(layer)
+    if found:
+        # Of maps that are as coarse, the last of those that are no part of another module.
+        return min(found, key=lambda layer: (layer.grid.cells, layer.name.count(".")))
     what = "no layer" if site == "auto" else f"no output of {site!r}"
     raise InputError(
         f"{what} of {type(model).__name__} lies on the image as a map; choose another site= or a "
@@ -178,13 +196,29 @@ def _outputs(model: nn.Module, *, every: bool) -> Iterator[list[_Kept]]:
         yield kept
 
 
-def _is_seen(layer: Layer, output: Tensor, total: Tensor) -> bool:
-    """Return True if the target depends on more than a few cells of a layer."""
+def _once(kept: list[_Kept]) -> list[_Kept]:
+    """Return the outputs of modules that ran once: a box is read from one of a head's calls."""
+    calls = Counter(name for name, _, _ in kept)
+    return [one for one in kept if calls[one[0]] == 1]
+
+
+def _is_seen(layer: Layer, output: Tensor, total: Tensor, *, local: bool) -> bool:
+    """Return True if the target depends on more than a few cells of a layer.
+
+    Args:
+        layer: how its output lies on the image.
+        output: of the layer.
+        total: the score.
+        local: whether the target is a place in each image, and so depends on few cells of many.
+
+    """
     (gradient,) = torch.autograd.grad(total, output, retain_graph=True, allow_unused=True)
     if gradient is None:
         return False
-    cells = layer.to_map(gradient).abs().amax((0, 1))
-    return float((cells > 0).float().mean()) > _SEEN
+    cells = layer.to_map(gradient).abs().amax(1) > 0
+    if local:
+        return int(cells.flatten(1).sum(1).min()) >= _FEWEST_CELLS
+    return float(cells.any(0).float().mean()) > _SEEN
 
 
 class _Placing:

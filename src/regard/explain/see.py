@@ -9,14 +9,16 @@ import torch
 from torch import nn
 
 from regard.capture import capture
-from regard.core.errors import NothingCaptured
+from regard.core.errors import InputError, NothingCaptured
 from regard.core.explanation import Explanation
 from regard.core.modes import evaluating
 from regard.core.record import AttentionRecord
+from regard.explain.asked import asked
+from regard.explain.detections import is_detection
 from regard.explain.explainer import Explainer, Maps, methods
 from regard.explain.layer import Site
 from regard.explain.subject import ImageLike, Preprocess, Subject, subject
-from regard.explain.targets import Score, TargetLike, resolve
+from regard.explain.targets import Score, TargetLike
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,8 +108,10 @@ def look(
         images: pictures (Pillow, or RGB bytes (height, width, 3)), or preprocessed tensors
             (batch, 3, height, width).
         target: a class by index or label, `"top-2"`, a pair of classes (this rather than that), a
-            target of `regard.explain.targets`, or a function of the model's output; None for the
-            likeliest class, or the embedding of a model without classes.
+            target of `regard.explain`, or a function of the model's output; of a detector or
+            segmenter a class means its surest box or its mask, and `"CLASS@PLACE"` a box, pixel or
+            rectangle (see `regard.explain.asked`). None for the likeliest class, the surest box,
+            the largest mask, or the embedding of a model without classes.
         method: its name (`regard list methods`), or `auto`: attention where the model's tokens
             attend to each other, activations elsewhere.
         site: the layer or the attention sites, by name, glob or module.
@@ -123,12 +127,17 @@ def look(
     seen = subject(model, images, labels=labels, preprocess=preprocess, name=name)
     with evaluating(model):
         output, explainer, chosen = _run(seen, method)
-        score = resolve(target, output, seen.labels, headless=seen.headless)
+        if explainer.boxes_only and not is_detection(output):
+            raise InputError(
+                f"{explainer.name} explains the boxes of a detector, and {seen.name} finds none; "
+                "choose another method, such as rise"
+            )
+        score, why = asked(target, output, seen)
         if "site" in explainer.options or site != "auto":  # by a method without sites it is refused
             options["site"] = site
         maps = explainer(model, seen.images, score, **options)
     explanations = tuple(
-        _explanation(seen, explainer, maps, score, prediction, chosen, number)
+        _explanation(seen, explainer, maps, score, prediction, (*chosen, *why), number)
         for number, prediction in enumerate(seen.predictions(output))
     )
     explanations = tuple(replace(one, asked=target, options=options) for one in explanations)
@@ -184,6 +193,8 @@ def _explanation(
     number: int,
 ) -> Explanation:
     target = score.names[number] if explainer.class_specific else "any target"
+    place = score.places[number] if score.places else None
+    picture = seen.pictures[number]
     return Explanation(
         values=maps.values[number].detach().float().cpu().numpy().astype(np.float32),
         kind=maps.kind,
@@ -192,9 +203,10 @@ def _explanation(
         site=maps.site,
         provenance=maps.provenance,
         model=seen.name,
-        picture=seen.pictures[number],
-        prediction=prediction,
+        picture=picture,
+        prediction=prediction if place is None else ((place.label, place.sure),),
         grid=maps.grid,
         keys=maps.keys,
         chosen=(*chosen, *maps.chosen, *seen.assumed),
+        outline=None if place is None else place.inside(picture.shape[:2]),
     )

@@ -1,4 +1,4 @@
-"""What is explained: a class, one class rather than another, a region, a likeness, anything.
+"""What is explained: a class, one class rather than another, a likeness, anything.
 
 A target is resolved once, against what the model returned for the images themselves, and becomes a
 score: a function of the model's output that tells how much of the target is in each row of it.
@@ -7,15 +7,16 @@ score: a function of the model's output that tells how much of the target is in 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
 from regard.core.errors import InputError
 from regard.core.labels import class_index, label_of
+from regard.explain.place import Place
 
 Rows = Int[Tensor, " row"]
 """For each row of an output, which of the images it is a copy of."""
@@ -28,11 +29,18 @@ class Score:
     Attributes:
         of: (output, which image each row is a copy of) → (row,), differentiable.
         names: what is explained in each image, in words.
+        places: where in each image that is; empty for a target that is of the whole image.
+        layer: at which layer a box or a region is explained unless the user names one: the last
+            that the target depends on, or the last of the coarsest.
+        other: of a box or region the score of another one, to compare with; None without.
 
     """
 
     of: Callable[[Any, Rows], Tensor]
     names: tuple[str, ...]
+    places: tuple[Place, ...] = ()
+    layer: Literal["last", "coarsest"] = "last"
+    other: "Score | None" = None
 
     def __call__(self, output: Any, image: int | Rows | None = None) -> Float[Tensor, " row"]:
         """Return the score of each row.
@@ -61,7 +69,13 @@ class Score:
 
     def only(self, number: int) -> "Score":
         """Return the score of one of the images, as if there had been no other."""
-        return Score(lambda output, image: self.of(output, image + number), (self.names[number],))
+        return Score(
+            lambda output, image: self.of(output, image + number),
+            (self.names[number],),
+            self.places[number : number + 1],
+            self.layer,
+            None if self.other is None else self.other.only(number),
+        )
 
 
 class Target(ABC):
@@ -167,34 +181,6 @@ class Similarity(Target):
             return F.cosine_similarity(embeddings(output), wanted[None], dim=1)
 
         return Score(cosine, (f"likeness to {self.name}",) * len(vectors))
-
-
-@dataclass(frozen=True, eq=False)
-class Region(Target):
-    """A class over a region of a dense output: the mean of its logits there.
-
-    Attributes:
-        name: the class's index, or its label.
-        mask: (row, col), True where the region is; scaled to the output's size.
-
-    """
-
-    name: int | str
-    mask: Bool[Tensor, "row col"]
-
-    def score(self, output: Any, labels: Sequence[str]) -> Score:
-        """Return the mean logit over the region."""
-        dense = dense_scores(output)
-        index = class_index(self.name, labels, dense.shape[1])
-        wanted = F.interpolate(self.mask[None, None].float(), dense.shape[2:], mode="area")[0, 0]
-        wanted = wanted.to(dense.device, dense.dtype)
-        if not wanted.any():
-            raise InputError("the mask of a region is empty; mark at least one pixel")
-
-        def mean(output: Any, _image: Rows) -> Tensor:
-            return (dense_scores(output)[:, index] * wanted).sum((1, 2)) / wanted.sum()
-
-        return Score(mean, (f"{label_of(index, labels)} in a region",) * len(dense))
 
 
 @dataclass(frozen=True, eq=False)
@@ -331,22 +317,6 @@ def class_scores(output: Any) -> Float[Tensor, "row class"]:
         raise InputError(
             f"the model returned {tuple(scores.shape)} and no scores of classes (batch, class); "
             "give another target, such as a function of its output"
-        )
-    return scores
-
-
-def dense_scores(output: Any) -> Float[Tensor, "batch class row col"]:
-    """Return scores of classes at every position.
-
-    Raises:
-        InputError: the model returned none.
-
-    """
-    scores = tensor_of(output)
-    if scores.ndim != 4:
-        raise InputError(
-            f"a region needs scores (batch, class, row, col); the model returned "
-            f"{tuple(scores.shape)}"
         )
     return scores
 

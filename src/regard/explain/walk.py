@@ -135,10 +135,13 @@ def _site_name(record: AttentionRecord, records: Sequence[AttentionRecord]) -> s
 def _prediction(
     model: nn.Module, output: Any, labels: Sequence[str] | None
 ) -> tuple[tuple[str, ...], Array | None]:
-    """Return the class names and probabilities; none of either for a model without a class head."""
-    if labels is None:
-        labels = getattr(model, "labels", None)
+    """Return the class names and probabilities; none of either for a model without a class head.
+
+    A detector's or segmenter's own labels are of its boxes and pixels, not of the image.
+    """
     scores = class_scores(output) if has_classes(output) else None
+    if labels is None and scores is not None:
+        labels = getattr(model, "labels", None)
     if (
         scores is None
         or (labels is None and is_headless(model))

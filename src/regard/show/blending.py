@@ -107,21 +107,47 @@ def resized_map(
     return values[np.ix_(row_of, col_of)]
 
 
-def outlined(picture: Picture, inside: Bool[np.ndarray, "height width"]) -> Picture:
-    """Draw a white line with a black rim around what is inside, also over its own colours."""
+TARGET_COLOUR = (255, 216, 77)
+"""Of the line around the box or region that is explained; in neither of the maps' palettes."""
+
+
+def outlined(
+    picture: Picture,
+    inside: Bool[np.ndarray, "height width"],
+    colour: tuple[int, int, int] = (255, 255, 255),
+    *,
+    closed: bool = False,
+) -> Picture:
+    """Draw a line with a black rim around what is inside, also over its own colours.
+
+    Args:
+        picture: RGB bytes, (height, width, 3).
+        inside: True inside of the line.
+        colour: of the line, RGB bytes.
+        closed: draw it along the picture's own edges, too.
+
+    """
     thick = max(1, round(max(inside.shape) / _LINE))
-    line = inside & ~_worn(inside, thick)
-    rim = (inside & ~_worn(inside, 2 * thick)) | (~_worn(~inside, thick) & ~inside)
+    line = inside & ~_worn(inside, thick, closed=closed)
+    rim = (inside & ~_worn(inside, 2 * thick, closed=closed)) | (~_worn(~inside, thick) & ~inside)
     drawn = picture.copy()
     drawn[rim] = 0
-    drawn[line] = 255
+    drawn[line] = colour
     return drawn
 
 
-def _worn(inside: np.ndarray, by: int) -> np.ndarray:
-    """Return what is left when `by` pixels are taken off every edge but the picture's own."""
+def resized_mask(
+    inside: Bool[np.ndarray, "row col"], size: tuple[int, int]
+) -> Bool[np.ndarray, "height width"]:
+    """Return a mask at another (height, width), by its nearest cells."""
+    (height, width), (rows, cols) = size, inside.shape
+    return inside[np.ix_(np.arange(height) * rows // height, np.arange(width) * cols // width)]
+
+
+def _worn(inside: np.ndarray, by: int, *, closed: bool = False) -> np.ndarray:
+    """Return what is left when `by` pixels are taken off every edge; of the picture if closed."""
     for _ in range(by):
-        padded = np.pad(inside, 1, mode="edge")
+        padded = np.pad(inside, 1) if closed else np.pad(inside, 1, mode="edge")
         inside = (
             inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
         )

@@ -20,7 +20,14 @@ from regard.core.errors import InputError
 from regard.core.explanation import Explanation
 from regard.show.blending import drawn_size, resized_picture
 from regard.show.colour import Scale, palette
-from regard.show.explanation_overlay import Contour, contour_levels, overlaid, scale_of, unit_of
+from regard.show.explanation_overlay import (
+    Contour,
+    contour_levels,
+    overlaid,
+    scale_of,
+    unit_of,
+    with_target,
+)
 from regard.show.lettering import font, lines
 from regard.show.verdict_mark import COLOURS, mark_of
 
@@ -57,7 +64,7 @@ def figure(
     )
     rows, cols = explanation.values.shape
     panels = [
-        ("what the model saw", resized_picture(explanation.picture, size)),
+        (_saw(explanation), with_target(resized_picture(explanation.picture, size), explanation)),
         (_over(explanation, contour), over),
     ]
     if cells:
@@ -271,6 +278,11 @@ def _largest(explanation: Explanation) -> str:
 
 def _short_unit(explanation: Explanation) -> str:
     return "× uniform" if explanation.kind == "distribution" else "relevance"
+
+
+def _saw(explanation: Explanation) -> str:
+    around = "" if explanation.outline is None else "; line: what is explained"
+    return f"what the model saw{around}"
 
 
 def _over(explanation: Explanation, contour: Contour) -> str:

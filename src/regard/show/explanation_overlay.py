@@ -8,7 +8,15 @@ from jaxtyping import UInt8
 from regard.core.errors import InputError
 from regard.core.explanation import Explanation
 from regard.show.attention_overlay import overlay_scale
-from regard.show.blending import blend, drawn_size, outlined, resized_map, resized_picture
+from regard.show.blending import (
+    TARGET_COLOUR,
+    blend,
+    drawn_size,
+    outlined,
+    resized_map,
+    resized_mask,
+    resized_picture,
+)
 from regard.show.colour import Scale, positive, signed
 from regard.show.verdict_strip import with_verdict
 
@@ -35,6 +43,7 @@ def overlaid(
 ) -> UInt8[np.ndarray, "height width 3"]:
     """Return the map over the picture in grey, as RGB bytes, with the verdict in a strip below.
 
+    A yellow line goes around the box or region that is explained, where the target is one.
     Opacity follows strength: where a map says nothing (1× uniform, or 0), the grey picture is bare.
     Nothing is stretched to its own smallest and largest value.
 
@@ -62,7 +71,18 @@ def overlaid(
         drawn = outlined(drawn, values >= level)
         if explanation.kind == "signed":
             drawn = outlined(drawn, values <= -level)
+    drawn = with_target(drawn, explanation)
     return with_verdict(drawn, explanation.verdict) if verdict else drawn
+
+
+def with_target(
+    picture: UInt8[np.ndarray, "height width 3"], explanation: Explanation
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Draw a line around the box or region that is explained, where there is one."""
+    if explanation.outline is None:
+        return picture
+    inside = resized_mask(explanation.outline, picture.shape[:2])
+    return outlined(picture, inside, TARGET_COLOUR, closed=True)
 
 
 def scale_of(*explanations: Explanation) -> Scale:

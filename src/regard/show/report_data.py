@@ -1,10 +1,11 @@
 """What the page of explanations carries: each picture once, each map packed, and its scale."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool
 from numpy.typing import NDArray
 
 from regard.core.errors import InputError
@@ -86,9 +87,29 @@ def _explanation(found: Explanation, place: int, scale: Scale) -> dict[str, Any]
         "siteName": site_name(found),
         "picture": place,
         "values": packed_map(found.relative),
+        "outline": None if found.outline is None else border(found.outline),
         "scale": {"kind": scale.kind, "peak": scale.peak, "ticks": scale.ticks()},
         "unit": unit_of(found),
     }
+
+
+def border(inside: Bool[np.ndarray, "height width"]) -> str:
+    """Return the border of a mask as the path of an SVG, in pixels of the mask: `M3 1H7M3 4H7…`.
+
+    Straight pieces between what is inside and what is not, the picture's own edges among them.
+    """
+    padded = np.pad(inside, 1)
+    across = (f"M{start} {at}H{end}" for at, start, end in _runs(padded[1:] != padded[:-1]))
+    down = (f"M{at} {start}V{end}" for at, start, end in _runs((padded[:, 1:] != padded[:, :-1]).T))
+    return "".join((*across, *down))
+
+
+def _runs(edges: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """Yield each run of a padded table's rows as (row, start, end), without the padding."""
+    steps = np.diff(edges.astype(np.int8), axis=1)
+    for row, line in enumerate(steps):
+        starts, ends = np.flatnonzero(line > 0), np.flatnonzero(line < 0)
+        yield from ((row, int(s), int(e)) for s, e in zip(starts, ends, strict=True))
 
 
 def site_name(found: Explanation) -> str:

@@ -75,6 +75,20 @@ class Selection:
         return {"boxes": boxes[kept], "scores": scores[kept], "labels": label[kept]}
 
 
+class Found(list[dict[str, Tensor]]):
+    """Detections, and beside them what was said of every place.
+
+    Args:
+        detections: of each image.
+        raw: of the same images.
+
+    """
+
+    def __init__(self, detections: Detections, raw: Raw) -> None:
+        super().__init__(detections)
+        self.raw = raw
+
+
 class Detector(nn.Module):
     """A backbone, a neck and a head; a subclass says what its places are and what they cost.
 
@@ -94,7 +108,7 @@ class Detector(nn.Module):
     places: Mapping[str, Places]
 
     def forward(self, images: Images, truth: Truth | None = None) -> Losses | Detections:
-        """Return the losses where the truth is given, and else what is found.
+        """Return the losses where the truth is given, and else what is found (`Found`).
 
         Args:
             images: normalised, (batch, 3, height, width).
@@ -105,7 +119,8 @@ class Detector(nn.Module):
 
         """
         if truth is None:
-            return self.selection(self.raw(images), (images.shape[2], images.shape[3]))
+            raw = self.raw(images)
+            return Found(self.selection(raw, (images.shape[2], images.shape[3])), raw)
         self._check(images, truth)
         return self.losses(images, truth)
 

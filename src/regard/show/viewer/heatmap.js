@@ -47,6 +47,23 @@ export function show(canvas, beneath, layer) {
   context.drawImage(layer, 0, 0, canvas.width, canvas.height);
 }
 
+// A line around the box or region that is explained: a path in pixels of the picture, or null.
+export function around(canvas, beneath, path) {
+  if (!path) return;
+  const context = canvas.getContext("2d");
+  context.save();
+  const [across, down] = [canvas.width / beneath.width, canvas.height / beneath.height];
+  const line = new Path2D();
+  line.addPath(new Path2D(path), new DOMMatrix([across, 0, 0, down, 0, 0]));
+  const thick = Math.max(1, Math.round(canvas.width / 160));
+  context.lineCap = "square";
+  for (const [width, colour] of [[thick + 2, "#000"], [thick, "#ffd84d"]]) {
+    Object.assign(context, { lineWidth: width, strokeStyle: colour });
+    context.stroke(line);
+  }
+  context.restore();
+}
+
 // Where the largest value, by its size, is.
 export function strongestCell({ values }) {
   let best = 0;

@@ -1,7 +1,7 @@
 // A map that is read with mouse, finger or arrow keys: one cell is marked, and its value is told.
 
 import { element } from "elements.js";
-import { layerOf, show } from "heatmap.js";
+import { around, layerOf, show } from "heatmap.js";
 import { stepped } from "picker.js";
 import { cellAt, mark } from "picture.js";
 
@@ -24,9 +24,11 @@ export class MapView {
     });
   }
 
-  // grid: the cells that can be picked; beneath: the picture in grey; label: for screen readers.
-  set(grid, beneath, label) {
+  // grid: the cells that can be picked; beneath: the picture in grey; label: for screen readers;
+  // outline: around what is explained, as a path in pixels of the picture, or null.
+  set(grid, beneath, label, outline = null) {
     this.grid = grid;
+    this.outline = outline;
     this.beneath = beneath;
     this.canvas.setAttribute("aria-label", label);
     const width = Math.round(Math.min(1120, 560 * Math.max(1, window.devicePixelRatio || 1)));
@@ -42,6 +44,7 @@ export class MapView {
   update(cell, text) {
     this.cell = cell;
     show(this.canvas, this.beneath, this.layer);
+    around(this.canvas, this.beneath, this.outline);
     if (cell >= 0) mark(this.canvas, this.grid, cell, "query");
     this.readout.textContent = text;
   }

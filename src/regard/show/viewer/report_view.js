@@ -2,7 +2,7 @@
 
 import { colourBar, scaleOf } from "colour.js";
 import { breakable, element, number, percent } from "elements.js";
-import { layerOf, show, strongestCell, tableOf } from "heatmap.js";
+import { around, layerOf, show, strongestCell, tableOf } from "heatmap.js";
 import { MapView } from "map_view.js";
 import { unpack } from "packing.js";
 import { greyscale } from "picture.js";
@@ -90,7 +90,7 @@ export class ReportView {
     this.menus(found);
     this.heading(found);
     this.facts(found);
-    this.view.set({ rows: map.rows, cols: map.cols, prefix: 0 }, this.page.pictures[found.picture].grey, `Map of ${found.method} for ${found.target}, ${map.rows} by ${map.cols} cells. Arrow keys move over it.`);
+    this.view.set({ rows: map.rows, cols: map.cols, prefix: 0 }, this.page.pictures[found.picture].grey, `Map of ${found.method} for ${found.target}, ${map.rows} by ${map.cols} cells. Arrow keys move over it.`, found.outline);
     this.at("bar").replaceChildren(colourBar(this.page.colours, scaleOf(found.scale), found.unit));
     this.view.draw(map, this.options);
     this.tell(cell ?? map.strongest);
@@ -176,6 +176,7 @@ export class ReportView {
     canvas.width = 224;
     canvas.height = Math.round((224 * grey.height) / grey.width);
     show(canvas, grey, layerOf(found.map, canvas.width, canvas.height, { smooth: true, opacity: strongest, contour: false }));
+    around(canvas, grey, found.outline);
     const name = element("span", { class: "tile-label" }, element("strong", {}, ...breakable(found.method)), " for ", found.target);
     return element("button", { type: "button", class: "tile", "aria-pressed": pressed, onclick: () => this.open(explanations.indexOf(found)) }, canvas, name, badge(marks, found.verdict));
   }
