@@ -54,7 +54,6 @@ def test_each_variant_is_shown_on_each_picture_with_a_verdict(finished, regard):
         (("--learning-rates", "a,b"), "give numbers and commas"),
         (("--match", "size"), "unknown match"),
         (("--processes", "2", "--ray", "local"), "give one"),
-        (("--ray", "127.0.0.1:1"), "no Ray cluster answers"),
         (("--task", "detecc"), "unknown task"),
     ],
 )
@@ -67,3 +66,12 @@ def test_a_mistake_is_one_line_and_code_2(words, message, regard, tmp_path, pict
     assert message in told.err
     assert told.err.count("\n") == 1
     assert told.out == ""
+
+
+def test_a_cluster_that_does_not_answer_is_one_line_too(regard, tmp_path, pictures):
+    pytest.importorskip("ray", reason="needs the extra cluster: pip install 'regard[cluster]'")
+    place = tmp_path / "study"
+    told = regard("compare", "--data", pictures, *WORDS, "--out", place, "--ray", "127.0.0.1:1")
+    assert told.code == 2
+    assert "no Ray cluster answers" in told.err
+    assert told.err.count("\n") == 1
