@@ -168,3 +168,15 @@ def test_a_damaged_run(regard, trained, tmp_path):
 
 def test_an_unknown_verb(regard):
     assert "No such command" in refused(regard("lok"))
+
+
+def test_a_model_without_attention_cannot_be_walked_through(regard, pictures, tmp_path):
+    run = tmp_path / "run"
+    made = regard(
+        *("train", "classify", "--data", pictures, "--model", "resnet8(width=2)", "--out", run),
+        *("--attention", "none", "--epochs", 1, "--batch-size", 16, "--precision", "fp32"),
+    )
+    assert made.code == 0
+    image = next((pictures / "test").rglob("*.png"))
+    line = refused(regard("walk", image, "--model", run, "--out", tmp_path / "out"))
+    assert "no attention ran" in line

@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from regard.cli import check, compare, demo, evaluate, listing, see, train, walk
-from regard.core.errors import InputError, RegardError
+from regard.core.errors import InputError, NothingCaptured, RegardError
 from regard.version import __version__
 
 app = typer.Typer(
@@ -49,7 +49,7 @@ def run(arguments: list[str] | None = None) -> int:
     except _USAGE_ERROR as error:
         # A mistyped option or verb: click's own words, without the box around them.
         return _refuse(error.format_message())
-    except InputError as error:
+    except (InputError, NothingCaptured) as error:
         return _refuse(str(error))
     except RegardError as error:
         return _refuse(str(error), code=_INTERRUPTED)
