@@ -4,10 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from regard.core.errors import InputError
-from regard.core.seeding import generator
 from regard.data import Augment, FolderDataset, ImageDataset
 from regard.data.image_batches import make_batches
 from regard.data.sources import open_dataset
@@ -15,12 +12,10 @@ from regard.data.statistics import channel_statistics
 from regard.models import NetworkSpec, Preprocessing, VisionModel, build
 from regard.models.build import find_network
 from regard.models.load import load
+from regard.tasks.held_out import training_images
 from regard.tasks.same_classes import refuse_other_classes
 from regard.train import Classification, Recipe, TrainingRun, start_fabric, train_run
 from regard.train.evaluate import Evaluation, evaluate_classifier
-
-_SPLIT_SEED = 0x5EED
-"""Seeds the choice of the validation images: the same ones for every run's seed."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +86,9 @@ def train(
     """
     machine = machine or Machine()
     network_entry = find_network(options.model)
-    training, validation = _training_images(options)
+    training, validation = training_images(
+        lambda split: open_dataset(options.data, split), options.validation
+    )
     size = _side(training, options.size or network_entry.size, asked=options.size is not None)
     sized = {"size": size} if network_entry.sized else {}
     spec = NetworkSpec(
@@ -150,21 +147,6 @@ def train(
 Images = ImageDataset | FolderDataset
 
 
-def _training_images(options: ClassifyOptions) -> tuple[Images, Images | None]:
-    """Return the images to train on and those to measure after each epoch."""
-    training = open_dataset(options.data, "train")
-    if not options.validation:
-        return training, _own_validation(options)
-    order = torch.randperm(len(training), generator=generator(_SPLIT_SEED))
-    held = round(len(training) * options.validation)
-    if not 0 < held < len(training):
-        raise InputError(
-            f"validation={options.validation} of {len(training)} images leaves none to "
-            f"{'hold out' if held == 0 else 'train on'}"
-        )
-    return training.subset(order[held:]), training.subset(order[:held])
-
-
 def _side(images: Images, side: int, *, asked: bool) -> int:
     """Return the side of the images in pixels: files are brought to `side`, others have theirs."""
     if isinstance(images, FolderDataset):
@@ -178,14 +160,6 @@ def _side(images: Images, side: int, *, asked: bool) -> int:
             "leave --size out"
         )
     return height
-
-
-def _own_validation(options: ClassifyOptions) -> Images | None:
-    try:
-        return open_dataset(options.data, "val")
-    except InputError:
-        # The data has no such split, and the user asked for none.
-        return None
 
 
 def evaluate(

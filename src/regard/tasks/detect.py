@@ -7,11 +7,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from regard.core.errors import InputError
-from regard.core.seeding import generator
 from regard.data.annotated import stored_size
 from regard.data.box_augment import BoxAugment
 from regard.data.detection_batches import DetectionBatches
@@ -23,6 +21,7 @@ from regard.models.load import load
 from regard.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from regard.models.segment.encoder import LITE0, fill_pretrained
 from regard.tasks.classify import Machine
+from regard.tasks.held_out import training_images
 from regard.tasks.same_classes import refuse_other_classes
 from regard.tasks.trial import try_size
 from regard.train import Recipe, TrainingRun, start_fabric, train_run
@@ -30,9 +29,6 @@ from regard.train.detection_evaluation import DetectionEvaluation, detect, evalu
 from regard.train.detection_metrics import score_detections
 from regard.train.detection_objective import Detection
 from regard.train.device import Fabric
-
-_SPLIT_SEED = 0x5EED
-"""Seeds the choice of the validation images: the same ones for every run's seed."""
 
 _LONGEST = 416
 """Images with a longer side are scaled down to it, unless the user says."""
@@ -117,7 +113,10 @@ def train(
 
     """
     machine = machine or Machine()
-    training, validation = _training_images(options)
+    training, validation = training_images(
+        lambda split: open_detection(options.data, split), options.validation
+    )
+    _refuse_boxless(training)
     size = options.size or usual_size(training)
     spec, network, (mean, std) = _network(options, len(training.classes))
     preprocessing = Preprocessing(
@@ -256,28 +255,12 @@ def _is_pretrained(options: DetectOptions) -> bool:
     return _backbone(options).startswith(LITE0)
 
 
-def _training_images(options: DetectOptions) -> tuple[DetectionDataset, DetectionDataset | None]:
-    """Return the images to train on and those to measure after each epoch."""
-    training = open_detection(options.data, "train")
-    if not any(training.counts.values()):
+def _refuse_boxless(images: DetectionDataset) -> None:
+    if not any(images.counts.values()):
         raise InputError(
-            f"{training.name} has not one box in {len(training)} images; a detector learns from "
+            f"{images.name} has not one box in {len(images)} images; a detector learns from "
             "boxes: check where its annotations lie"
         )
-    if not options.validation:
-        try:
-            return training, open_detection(options.data, "val")
-        except InputError:
-            # The data has no such split, and the user asked for none.
-            return training, None
-    order = torch.randperm(len(training), generator=generator(_SPLIT_SEED))
-    held = round(len(training) * options.validation)
-    if not 0 < held < len(training):
-        raise InputError(
-            f"validation={options.validation} of {len(training)} images leaves none to "
-            f"{'hold out' if held == 0 else 'train on'}"
-        )
-    return training.subset(order[held:]), training.subset(order[:held])
 
 
 def _whole(data: DetectionDataset, batch_size: int, **common: Any) -> DetectionBatches:

@@ -5,12 +5,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from regard.core.errors import InputError
 from regard.core.labels import VOID
-from regard.core.seeding import generator
 from regard.data.segmentation_augment import SegmentationAugment
 from regard.data.segmentation_batches import SegmentationBatches, whole_images
 from regard.data.segmentation_dataset import SegmentationDataset
@@ -21,6 +19,7 @@ from regard.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from regard.models.segment.encoder import LITE0, fill_pretrained
 from regard.models.segment.segformer import fill_segformer, segformer_options
 from regard.tasks.classify import Machine
+from regard.tasks.held_out import training_images
 from regard.tasks.same_classes import refuse_other_classes
 from regard.tasks.trial import try_size
 from regard.train import Recipe, TrainingRun, start_fabric, train_run
@@ -33,9 +32,6 @@ from regard.train.segmentation_evaluation import (
 )
 from regard.train.segmentation_loss import SegmentationLoss
 from regard.train.segmentation_objective import Segmentation
-
-_SPLIT_SEED = 0x5EED
-"""Seeds the choice of the validation images: the same ones for every run's seed."""
 
 _LONGEST = 512
 """Images with a longer side are scaled down, unless the user says."""
@@ -128,7 +124,10 @@ def train(
     """
     machine = machine or Machine()
     loss = SegmentationLoss.parse(options.loss)
-    training, validation = _training_images(options)
+    training, validation = training_images(
+        lambda split: open_segmentation(options.data, split), options.validation
+    )
+    _refuse_void(training)
     size = options.size or usual_size(training)
     spec, network, statistics = _network(options, len(training.classes))
     preprocessing = Preprocessing(
@@ -256,28 +255,6 @@ def _is_pretrained(options: SegmentOptions) -> bool:
     if options.model.startswith("hf:"):
         return True
     return str(options.model_options.get("encoder", "")).startswith(LITE0)
-
-
-def _training_images(
-    options: SegmentOptions,
-) -> tuple[SegmentationDataset, SegmentationDataset | None]:
-    """Return the images to train on and those to measure after each epoch."""
-    training = open_segmentation(options.data, "train")
-    _refuse_void(training)
-    if not options.validation:
-        try:
-            return training, open_segmentation(options.data, "val")
-        except InputError:
-            # The data has no such split, and the user asked for none.
-            return training, None
-    order = torch.randperm(len(training), generator=generator(_SPLIT_SEED))
-    held = round(len(training) * options.validation)
-    if not 0 < held < len(training):
-        raise InputError(
-            f"validation={options.validation} of {len(training)} images leaves none to "
-            f"{'hold out' if held == 0 else 'train on'}"
-        )
-    return training.subset(order[held:]), training.subset(order[:held])
 
 
 def _refuse_void(images: SegmentationDataset) -> None:
