@@ -1,5 +1,6 @@
 """What a study does: each trial once, the test split once, and nothing lost."""
 
+import io
 import os
 import signal
 import subprocess
@@ -42,6 +43,24 @@ def test_what_is_finished_is_neither_trained_nor_tested_again(tmp_path, monkeypa
     again = run(study(), tmp_path, quiet=True)
     assert len(faked.trained) == len(faked.tested) == 6
     assert again["variants"] == first["variants"]
+
+
+def test_the_table_tells_the_runs_of_each_variant_and_the_time_left(tmp_path, monkeypatch):
+    from rich.console import Console
+
+    Faked(monkeypatch)
+    asked = study()
+    variants = plain_and_attending(asked, asked.models[0])
+    trials = final_trials(asked, variants)
+    with Store(tmp_path) as store:
+        store.add_run(trials[0], {"curves": [{"train_accuracy": 0.75}]})
+        progress = StudyProgress(store, variants, trials, quiet=True)
+        screen = Console(width=100, record=True, quiet=False, file=io.StringIO())
+        screen.print(progress._table())
+    told = screen.export_text()
+    assert "1/2" in told
+    assert "75.0% on its training images" in told
+    assert "1 of 6 runs" in told
 
 
 def test_the_test_split_is_not_read_before_all_is_trained(tmp_path, monkeypatch):

@@ -110,8 +110,9 @@ def _made(
     **fields: Any,
 ) -> "Study":
     """Return the study of the file, with what the command line says in its place."""
-    from regard.compare.config import listed, named_recipe, read_study
+    from regard.compare.config import listed, read_study
     from regard.compare.study import Study
+    from regard.train import named_recipe
 
     if len(given) > 1:
         raise InputError(f"give one study's file, not {len(given)}: {' '.join(given)}")

@@ -72,8 +72,9 @@ def classify(
     from regard.data import Augment
     from regard.models.build import parse_network
     from regard.tasks import ClassifyOptions, Machine, train
+    from regard.train import named_recipe
 
-    chosen = _named_recipe(recipe).changed(
+    chosen = named_recipe(recipe).changed(
         epochs=epochs,
         batch_size=batch_size,
         lr=lr,
@@ -104,13 +105,3 @@ def classify(
         accuracy = lines[-1]["train_accuracy"]
         console().print(f"{out}: trained; accuracy on its (augmented) images {accuracy:.2%}")
         console().print(f"next: regard evaluate {out} --data {data}")
-
-
-def _named_recipe(name: str) -> Any:
-    from regard.core.errors import unknown_name
-    from regard.train import Recipe, plain_adam
-
-    recipes = {"default": Recipe, "plain-adam": plain_adam}
-    if name not in recipes:
-        raise unknown_name("recipe", name, recipes)
-    return recipes[name]()

@@ -3,15 +3,12 @@
 import re
 import runpy
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from regard.compare.study import Study
-from regard.core.errors import InputError, unknown_name
-from regard.train import Recipe, plain_adam
-
-RECIPES = {"default": Recipe, "plain-adam": plain_adam}
+from regard.core.errors import InputError
+from regard.train import named_recipe
 
 _OUTSIDE_BRACKETS = re.compile(r",(?![^()]*\))")
 
@@ -75,25 +72,8 @@ def _from_yaml(path: Path) -> Study:
         raise InputError(f"{path}: {error}") from error
 
 
-def named_recipe(name: str) -> Recipe:
-    """Return a recipe by its name.
-
-    Raises:
-        InputError: no such recipe.
-
-    """
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    return RECIPES[name]()
-
-
 def listed(words: str | None) -> tuple[str, ...] | None:
     """Return the words of a list with commas; those in brackets do not divide it."""
     if words is None:
         return None
     return tuple(word.strip() for word in _OUTSIDE_BRACKETS.split(words) if word.strip())
-
-
-def study_from_words(**words: Any) -> Study:
-    """Return the study that a command line describes, with what is left out by default."""
-    return Study(**{name: value for name, value in words.items() if value is not None})

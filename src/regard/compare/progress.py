@@ -34,7 +34,9 @@ class StudyProgress:
         self._since, self._before = time.monotonic(), 0
         self._live: Live | None = None
         if self.console.is_terminal and not quiet:
-            self._live = Live(console=self.console, get_renderable=self._table, transient=False)
+            self._live = Live(
+                console=self.console, get_renderable=self._table, refresh_per_second=1
+            )
 
     def __enter__(self) -> "StudyProgress":
         self._since, self._before = time.monotonic(), len(self._finished())
@@ -64,7 +66,8 @@ class StudyProgress:
         row = finished.get(trial.key, {})
         figures = row.get("diverged") or _figures(row)
         self.console.print(
-            f"{len(finished)} of {len(self._trials)}  {trial.words}: {figures}  {self._left()}",
+            f"{len(finished)} of {len(self._trials)}  {trial.words}: {figures}  "
+            f"{self._left(len(finished))}",
             soft_wrap=True,
             highlight=False,
         )
@@ -80,9 +83,8 @@ class StudyProgress:
         rows = ((trial.key, self._store.run(trial)) for trial in self._trials)
         return {key: row for key, row in rows if row is not None}
 
-    def _left(self) -> str:
+    def _left(self, finished: int) -> str:
         """Say how long the rest takes, from what all processes finished since this one began."""
-        finished = len(self._finished())
         new = finished - self._before
         if finished == len(self._trials):
             return "all trained"
@@ -96,7 +98,7 @@ class StudyProgress:
         table = Table(
             box=None,
             pad_edge=False,
-            caption=f"{len(finished)} of {len(self._trials)} runs, {self._left()}",
+            caption=f"{len(finished)} of {len(self._trials)} runs, {self._left(len(finished))}",
         )
         table.add_column("variant")
         table.add_column("runs", justify="right")

@@ -74,9 +74,10 @@ def run(
                 raise Interrupted(progress.interrupted()) from error
         with FileLock(folder / "test.lock"):
             _read_test(store, study, finals, machine)
-            if store.fact("latency") is None or len(store.fact("latency")) < len(variants):
+            # Both are of all variants together: they are made again only where some were added.
+            if len(store.fact("latency") or ()) < len(variants):
                 store.set_fact("latency", latencies(networks, variants))
-            store.set_fact("pictures", pictures(study, folder, variants))
+                store.set_fact("pictures", pictures(study, folder, variants))
         return result(store)
 
 

@@ -26,7 +26,7 @@ def run_side_by_side(study: Study, out: Path, *, machine: Machine, processes: in
     """
     if processes < 1:
         raise InputError(f"processes={processes}; give 1 or more")
-    # Two ways of spawning would both be right; forking after torch has threads is not.
+    # A forked process would inherit torch's threads in whatever state they are in.
     context = multiprocessing.get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // processes)
     others = [

@@ -3,7 +3,7 @@
 from regard.train.device import start_fabric
 from regard.train.loop import Diverged, EpochBatches, Interrupted, fit
 from regard.train.objective import Classification, Objective, Outcome
-from regard.train.recipe import Recipe, plain_adam
+from regard.train.recipe import Recipe, named_recipe, plain_adam
 from regard.train.run import TrainingRun, train_run
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Recipe",
     "TrainingRun",
     "fit",
+    "named_recipe",
     "plain_adam",
     "start_fabric",
     "train_run",

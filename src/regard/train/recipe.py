@@ -6,7 +6,7 @@ On CIFAR-10 the images are cropped after reflect padding and flipped (`regard.da
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from regard.core.errors import InputError
+from regard.core.errors import InputError, unknown_name
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,21 @@ def plain_adam(**values: Any) -> Recipe:
         ema=0.0,
     )
     return plain.changed(**values)
+
+
+RECIPES: dict[str, Callable[..., Recipe]] = {"default": Recipe, "plain-adam": plain_adam}
+
+
+def named_recipe(name: str) -> Recipe:
+    """Return a classifier's recipe by its name.
+
+    Raises:
+        InputError: no such recipe.
+
+    """
+    if name not in RECIPES:
+        raise unknown_name("recipe", name, RECIPES)
+    return RECIPES[name]()
 
 
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
