@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("--data", default=os.environ.get("REGARD_DATA", ".") + "/bccd")
     parser.add_argument("--runs", type=Path, default=Path("runs/bccd"))
     parser.add_argument("--only", choices=networks(""), help="train no other; all are evaluated")
-    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--precision", default="auto")
     chosen = parser.parse_args()
     figures, images = {}, 0
     for name, wanted in networks(chosen.data).items():

@@ -23,16 +23,16 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def options(name: str, data: str) -> SegmentOptions:
-    """Return the recipe: an ImageNet encoder, crops of a quarter of the image, two losses."""
+    """Return the recipe: an ImageNet encoder whose first stages stay, crops of a quarter of the image, two losses."""
     model, model_options = NETWORKS[name]
     return SegmentOptions(
         data=data,
         model=model,
-        model_options={**model_options, "encoder": "photo:efficientnet-lite0"},
+        model_options={**model_options, "encoder": "photo:efficientnet-lite0(freeze=2)"},
         size=(360, 480),
         crop=(240, 320),
         loss="cross_entropy + dice",
-        recipe=segmentation_recipe(epochs=80),
+        recipe=segmentation_recipe(epochs=60),
     )
 
 

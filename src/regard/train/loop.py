@@ -8,6 +8,7 @@ would have had.
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,6 +19,7 @@ from regard.core.errors import InputError, RegardError
 from regard.core.seeding import derive_seed, preserved_random_state
 from regard.core.shapes import Images
 from regard.train.checkpoint import Progress, load_checkpoint, save_checkpoint
+from regard.train.depthwise import QuickDepthwise
 from regard.train.device import Fabric, start_fabric
 from regard.train.interrupt import StopRequest
 from regard.train.journal import Journal
@@ -144,6 +146,8 @@ class _Run:
             self.average.state = self._saved["average"]
         forward: Any = torch.compile(self.model) if compile else self.model
         self.forward, self.fabric_optimizer = fabric.setup(forward, self.optimizer)
+        # What is compiled is compiled as it is.
+        self.quick = nullcontext() if compile else QuickDepthwise()
         self.tensors = list(self.model.state_dict(keep_vars=True).items())
         self.saved_at = time.monotonic()
 
@@ -264,7 +268,8 @@ class _Run:
 
     def _outcome(self, images: Tensor, truth: Any) -> Outcome:
         try:
-            return self.objective.training(self.forward, images, truth)
+            with self.quick:
+                return self.objective.training(self.forward, images, truth)
         except ValueError as error:
             # torch's batch norm; there is nothing that one value could be compared with.
             if "more than 1 value per channel" not in str(error):
