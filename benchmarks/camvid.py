@@ -23,7 +23,10 @@ NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def options(name: str, data: str) -> SegmentOptions:
-    """Return the recipe: an ImageNet encoder whose first stages stay, crops of a quarter of the image, two losses."""
+    """Return the recipe: an ImageNet encoder whose first stages stay as they are, two losses.
+
+    Crops of 4/9 of the image are trained on.
+    """
     model, model_options = NETWORKS[name]
     return SegmentOptions(
         data=data,

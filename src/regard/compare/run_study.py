@@ -1,8 +1,6 @@
 """Run a study: train what is missing, read the test split once, and say what came out."""
 
-import shlex
 import statistics
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from regard.compare.study import Study, Variant, check_folders, plain_and_attend
 from regard.compare.task import Networks, test_run
 from regard.compare.trial import Trial, final_trials, tuning_trials
 from regard.compare.work import Way, in_turn
+from regard.core.command import command_line
 from regard.core.errors import InputError
 from regard.tasks import Machine
 from regard.train import Interrupted
@@ -59,7 +58,7 @@ def run(
     with Store(folder) as store:
         study = agreed(store, study)
         if store.fact("command") is None:
-            store.set_fact("command", _command(study))
+            store.set_fact("command", command_line())
         networks = Networks(study)
         variants = variants_of(study, networks)
         keep_variants(store, variants, networks)
@@ -79,14 +78,6 @@ def run(
                 store.set_fact("latency", latencies(networks, variants))
                 store.set_fact("pictures", pictures(study, folder, variants))
         return result(store)
-
-
-def _command(study: Study) -> str:
-    """Return the command line that this process was started with, or that there was none."""
-    program = Path(sys.argv[0])
-    if program.stem == "regard" or program.parent.name == "regard":
-        return shlex.join(["regard", *sys.argv[1:]])
-    return f"regard.compare.run(Study({study.name!r}, …))  # from Python"
 
 
 def variants_of(study: Study, networks: Networks) -> list[Variant]:

@@ -2,7 +2,7 @@
 
 oneDNN multiplies bfloat16 faster than float32 everywhere but in two places: the gradient of the
 weights of a depthwise convolution, and that of its input where it has strides, which take up to
-thirty times as long. Networks of the MobileNet and EfficientNet families consist of them. Here
+twenty-five times as long. Networks of the MobileNet and EfficientNet families consist of them. Here
 just those gradients are computed in float32, from the same rounded tensors; the rest stays as
 autocast has it. `benchmarks/depthwise_cost.py` measures what comes of it.
 """
@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
+
+_convolution_backward: Callable[..., Any] = torch.ops.aten.convolution_backward
 
 
 class QuickDepthwise(TorchFunctionMode):
@@ -67,16 +69,16 @@ class _Depthwise(torch.autograd.Function):
         stride, padding, dilation, groups = ctx.geometry
         needs_input, needs_weight, needs_bias = ctx.needs_input_grad[:3]
         geometry = (stride, padding, dilation, False, [0, 0], groups)
+        # Of a strided convolution, the input's gradient is slow as well.
+        inputs = torch.float32 if any(step > 1 for step in stride) else torch.bfloat16
 
         def gradient_of(dtype: torch.dtype, mask: list[bool]) -> Any:
             each = (tensor.to(dtype) for tensor in (gradient, x, w))
-            return torch.ops.aten.convolution_backward(*each, [groups], *geometry, mask)
+            return _convolution_backward(*each, None, *geometry, mask)
 
         found: list[Tensor | None] = [None, None, None]
         if needs_input:
-            strided = any(step > 1 for step in stride)
-            dtype = torch.float32 if strided else torch.bfloat16
-            found[0] = gradient_of(dtype, [True, False, False])[0]
+            found[0] = gradient_of(inputs, [True, False, False])[0]
         if needs_weight:
             found[1] = gradient_of(torch.float32, [False, True, False])[1]
         if needs_bias:

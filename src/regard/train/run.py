@@ -1,7 +1,5 @@
 """Train a network and leave a run's folder behind."""
 
-import shlex
-import sys
 from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
@@ -10,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import nn
 
+from regard.core.command import command_line
 from regard.core.errors import InputError
 from regard.core.files import output_folder
 from regard.core.run_files import is_finished, read_config
@@ -122,7 +121,7 @@ def train_run(
         "hardware": hardware(),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": versions(),
-        "command": shlex.join(["regard", *sys.argv[1:]]),
+        "command": command_line(),
     }
     if fabric.is_global_zero:
         write_config(folder, config)
