@@ -164,7 +164,8 @@ def case_of(model: Any, image: Tensor, number: int) -> tuple[Case, float, int]:
     with torch.no_grad():
         output = model(prepared)
     likeliest = int(output.argmax())
-    case = Case(model, prepared, Class(likeliest).score(output, model.labels), seed=number)
+    score = Class(likeliest).score(output, model.labels)
+    case = Case(model, prepared, score, seed=number, precision="auto")  # as `regard.see` has it
     return case, float(output.softmax(1).max()), likeliest
 
 

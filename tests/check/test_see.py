@@ -14,7 +14,7 @@ from regard.core.errors import InputError
 from regard.core.explanation import load_explanation
 from regard.core.seeding import seeded
 from regard.core.verdict import LEVELS
-from regard.explain import Region
+from regard.explain import Region, altered_copies
 from regard.testing.explained import SmallCNN, SmallViT
 
 
@@ -125,3 +125,32 @@ def test_a_check_leaves_the_model_as_it_was(model, method):
     assert all(p.grad is None and p.requires_grad for p in model.parameters())
     assert all(module.training for module in model.modules())
     assert not any(module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_check_runs_most_passes_in_bfloat16_where_that_is_fast(monkeypatch):
+    """And says the same as in float32, since it looks first how much the scores are rounded."""
+
+    class Noting(Planted):
+        half, full = 0, 0
+
+        def forward(self, images):
+            if torch.is_autocast_enabled("cpu"):
+                self.half += len(images)
+            elif not torch.is_grad_enabled():
+                self.full += len(images)
+            return super().forward(images)
+
+    def verdict(fast):
+        monkeypatch.setattr(altered_copies, "multiplies_bfloat16", lambda _device: fast)
+        torch.manual_seed(0)
+        model = Noting().eval()
+        return regard.see(model, picture(), method="saliency", target=0).verdict, model
+
+    (quick, model), (exact, plain) = verdict(True), verdict(False)
+    assert model.half == 48
+    assert plain.half == 0
+    assert plain.full - model.full == 48 - 6
+    assert quick.level == exact.level
+    found, truth = (v["faithfulness_correlation"].value for v in (quick, exact))
+    assert found != truth
+    assert found == pytest.approx(truth, abs=0.02)

@@ -11,7 +11,7 @@ from torch import nn
 from regard.core.errors import InputError
 from regard.core.seeding import RandomState, seeded
 from regard.explain import altered_copies, d_rise, occlusion, rise
-from regard.explain.altered_copies import Copies, choose_precision, scores_of
+from regard.explain.altered_copies import Copies, scores_as_wanted, scores_of
 from regard.explain.box_target import BoxTarget
 from regard.explain.explainer import methods
 from regard.explain.fill import blurred, fill_for
@@ -355,48 +355,54 @@ COPIES = Copies(40, lambda numbers: torch.tensor([*numbers]).float().reshape(-1,
 COUNT = Function(lambda output: output[:, 0]).score(torch.zeros(1, 1), ())
 
 
+def as_wanted(model, copies=COPIES, wanted="auto", tolerance=1.0):
+    """Return the scores, why, and how many copies ran in half and in full precision."""
+    scores, why = scores_as_wanted(model, copies, COUNT, 0, wanted, tolerance=tolerance)
+    half = sum(model.precisions)
+    return scores, why, (half, len(model.precisions) - half)
+
+
 @pytest.mark.parametrize(
-    ("share", "precision", "why"),
+    ("share", "ran", "why"),
     [
-        (0.09, "bfloat16", "bfloat16 where it changes scores by at most 10% of their spread"),
-        (0.11, "float32", "float32 where bfloat16 changes scores by over 10% of their spread"),
+        (0.09, (40, 8), "bfloat16 where it changes scores by at most 10% of their spread"),
+        (0.11, (8, 40), "float32 where bfloat16 changes scores by over 10% of their spread"),
     ],
 )
-def test_auto_takes_bfloat16_where_its_error_is_small(monkeypatch, share, precision, why):
+def test_auto_takes_bfloat16_where_its_error_is_small(monkeypatch, share, ran, why):
     monkeypatch.setattr(altered_copies, "multiplies_bfloat16", lambda _device: True)
     # Of the probes, whose scores are 0, 5, 10, …, 35, every other is too high, the rest too low.
     error = share * np.std(range(0, 40, 5)) / np.std([1, -1] * 4)
-    chosen = choose_precision(Rounding(error), COPIES, COUNT, 0, "auto", tolerance=0.1)
-    assert chosen == (precision, (why,))
+    scores, said, counted = as_wanted(Rounding(error), tolerance=0.1)
+    # No copy runs twice in the precision that is taken.
+    assert (said, counted) == ((why,), ran)
+    off = (scores - torch.arange(40.0)).abs()
+    torch.testing.assert_close(off, torch.full((40,), float(error) if ran[0] == 40 else 0.0))
 
 
-def test_an_error_that_all_copies_share_does_not_count(monkeypatch):
+def test_an_error_that_all_copies_share_is_taken_off(monkeypatch):
     monkeypatch.setattr(altered_copies, "multiplies_bfloat16", lambda _device: True)
-    model = Rounding(3.0)
     same = Copies(40, lambda numbers: COPIES.make([2 * number for number in numbers]))
-    assert choose_precision(model, same, COUNT, 0, "auto", tolerance=0.01)[0] == "bfloat16"
+    scores, _, counted = as_wanted(Rounding(3.0), same, tolerance=0.01)
+    assert counted == (40, 8)
+    torch.testing.assert_close(scores, 2 * torch.arange(40.0))
 
 
 def test_bfloat16_is_left_where_it_is_slow_or_tells_nothing(monkeypatch):
     monkeypatch.setattr(altered_copies, "multiplies_bfloat16", lambda _device: True)
     flat = Copies(40, lambda numbers: torch.ones(len(numbers), 1, 1, 1))
-    assert choose_precision(Rounding(0.0), flat, COUNT, 0, "auto", tolerance=1.0)[0] == "float32"
+    assert as_wanted(Rounding(0.0), flat)[2] == (8, 40)
     double = Copies(40, lambda numbers: COPIES.make(numbers).double())
-    assert choose_precision(Rounding(0.0), double, COUNT, 0, "auto", tolerance=1.0)[0] == "float32"
+    assert as_wanted(Rounding(0.0), double)[1:] == ((), (0, 40))
     monkeypatch.setattr(altered_copies, "multiplies_bfloat16", lambda _device: False)
-    model = Rounding(0.0)
-    assert choose_precision(model, COPIES, COUNT, 0, "auto", tolerance=1.0) == ("float32", ())
-    assert not any(model.precisions)
+    assert as_wanted(Rounding(0.0))[1:] == ((), (0, 40))
 
 
-def test_a_precision_that_was_asked_for_is_taken():
-    for wanted, half in (("float32", False), ("bfloat16", True)):
-        model = Rounding(0.0)
-        chosen, why = choose_precision(model, COPIES, COUNT, 0, wanted, tolerance=0.0)
-        assert (chosen, why) == (wanted, ())
-        scores = scores_of(model, COPIES, COUNT, 0, precision=chosen)
-        torch.testing.assert_close(scores, torch.arange(40.0))
-        assert set(model.precisions) == {half}
+@pytest.mark.parametrize(("wanted", "ran"), [("float32", (0, 40)), ("bfloat16", (40, 0))])
+def test_a_precision_that_was_asked_for_is_taken(wanted, ran):
+    scores, why, counted = as_wanted(Rounding(0.0), wanted=wanted, tolerance=0.0)
+    torch.testing.assert_close(scores, torch.arange(40.0))
+    assert (why, counted) == ((), ran)
 
 
 def test_what_a_score_makes_of_half_precision_is_not_rounded_again():

@@ -13,6 +13,7 @@ What the model says of the parts does not depend on the map. So a map and hundre
 cost no more forward passes than the map alone, which is what makes a verdict cheap.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,7 +80,7 @@ def responses(case: Case, *, parts: int = PARTS, fill: Fill = "blur") -> Respons
         held = _parts(case.size, parts, case.seed)
         covered = fill_for(case.image, fill)
 
-        def copies(numbers: range) -> Tensor:
+        def copies(numbers: Sequence[int]) -> Tensor:
             some = held[list(numbers)][:, None].to(case.image.device)
             return torch.where(some, covered, case.image)
 

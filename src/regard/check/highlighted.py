@@ -1,5 +1,6 @@
 """The image as far as a map lets it be seen: each pixel multiplied by the map there."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 
 import torch
@@ -45,7 +46,7 @@ def highlighted_scores(
     new = {name: number for number, name in enumerate(names) if name not in known}
     numbers = list(new.values())
 
-    def copies(some: range) -> Tensor:
+    def copies(some: Sequence[int]) -> Tensor:
         weights = seen[[numbers[number] for number in some]][:, None].to(case.image)
         return behind + weights * (case.image - behind)
 

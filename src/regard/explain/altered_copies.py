@@ -2,7 +2,7 @@
 
 Copies are made a chunk at a time, so that memory does not grow with their number, and run in the
 channels-last layout, in which convolutions are faster on CPUs and GPUs alike. In bfloat16 they are
-faster again, but the scores are rounded: `choose_precision` measures by how much.
+faster again, but the scores are rounded: `scores_as_wanted` measures by how much.
 """
 
 from collections.abc import Callable, Sequence
@@ -76,7 +76,7 @@ def scores_of(
     return _scores(model, copies, range(copies.count), score, number, precision, chunk)
 
 
-def choose_precision(
+def scores_as_wanted(
     model: nn.Module,
     copies: Copies,
     score: Score,
@@ -85,12 +85,14 @@ def choose_precision(
     *,
     tolerance: float,
     chunk: int = CHUNK,
-) -> tuple[Precision, tuple[str, ...]]:
-    """Return the precision to run copies in, and why, if that was chosen here.
+    probes: int = _PROBES,
+) -> tuple[Float[Tensor, " copy"], tuple[str, ...]]:
+    """Return the score of every copy in the precision that is wanted, and why that was chosen.
 
     `auto` runs a few copies in both precisions, where bfloat16 is fast, and takes bfloat16 if the
     error that it makes in the scores is small against the spread of the scores among the copies.
-    An error that is the same for all copies changes no ranking and does not count.
+    An error that is the same for all copies does not count: its mean over those few is taken off.
+    No copy runs twice in the precision that is taken.
 
     Args:
         model: in eval mode.
@@ -100,31 +102,46 @@ def choose_precision(
         wanted: by the user.
         tolerance: the largest standard deviation of the error, as a share of that of the scores.
         chunk: how many copies run together.
+        probes: how many copies `auto` runs in both.
 
     Raises:
         InputError: no such precision, or `chunk` is below 1.
 
     """
     if wanted in ("float32", "bfloat16"):
-        return wanted, ()
+        return scores_of(model, copies, score, number, precision=wanted, chunk=chunk), ()
     if wanted != "auto":
         raise unknown_name("precision", wanted, ("auto", "float32", "bfloat16"))
-    probes = range(0, copies.count, max(1, copies.count // _PROBES))[:_PROBES]
-    sample = copies.make(probes[:1])
-    if len(probes) < 2 or sample.dtype != torch.float32 or not multiplies_bfloat16(sample.device):
-        return "float32", ()
-    exact, rounded = (
-        _scores(model, copies, probes, score, number, name, min(chunk, _PROBES))
-        for name in ("float32", "bfloat16")
-    )
+    tried = range(0, copies.count, max(1, copies.count // probes))[:probes]
+    sample = copies.make(tried[:1])
+    if len(tried) < 2 or sample.dtype != torch.float32 or not multiplies_bfloat16(sample.device):
+        return scores_of(model, copies, score, number, chunk=chunk), ()
+
+    def run(numbers: Sequence[int], precision: Precision) -> Tensor:
+        return _scores(model, copies, numbers, score, number, precision, chunk)
+
+    exact, rounded = run(tried, "float32"), run(tried, "bfloat16")
+    chosen, why = _chosen(exact, rounded, tolerance)
+    known = exact if chosen == "float32" else rounded
+    bias = (known - exact).mean()
+    found = torch.empty(copies.count, dtype=exact.dtype, device=exact.device)
+    found[list(tried)] = known
+    left = [index for index in range(copies.count) if index not in tried]
+    if left:
+        found[left] = run(left, chosen)
+    return found - bias, (why,)
+
+
+def _chosen(exact: Tensor, rounded: Tensor, tolerance: float) -> tuple[Precision, str]:
     error, spread = float((rounded - exact).std()), float(exact.std())
     if not spread:
-        return "float32", ("float32 where all copies have the same score",)
+        return "float32", "float32 where all copies have the same score"
     if error <= tolerance * spread:
         return "bfloat16", (
-            f"bfloat16 where it changes scores by at most {tolerance:.0%} of their spread",
+            f"bfloat16 where it changes scores by at most {tolerance:.0%} of their spread"
         )
-    return "float32", (
+    return (
+        "float32",
         f"float32 where bfloat16 changes scores by over {tolerance:.0%} of their spread",
     )
 

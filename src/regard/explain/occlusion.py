@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from regard.core.errors import InputError
-from regard.explain.altered_copies import CHUNK, Copies, choose_precision, scores_of
+from regard.explain.altered_copies import CHUNK, Copies, scores_as_wanted
 from regard.explain.explainer import Maps, register
 from regard.explain.fill import Fill, fill_for
 from regard.explain.targets import Score
@@ -117,11 +117,10 @@ def occlusion(
         changing = [w for w in windows if not torch.equal(w.of(image), w.of(covered))]
         changing = _neighbours_together(changing, chunk)
         copies = covered_copies(image, covered, changing)
-        chosen, why = choose_precision(
+        scores, why = scores_as_wanted(
             model, copies, score, number, precision, tolerance=_TOLERANCE, chunk=chunk
         )
         notes |= dict.fromkeys(why)
-        scores = scores_of(model, copies, score, number, precision=chosen, chunk=chunk)
         falls = dict(zip(changing, (scores[0] - scores[1:]).unbind(), strict=True))
         values.append(_mean_over_windows(windows, falls, scores.new_zeros(height, width)))
     return Maps(torch.stack(values), "signed", chosen=tuple(notes))

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from regard.core.errors import InputError
 from regard.core.seeding import generator
-from regard.explain.altered_copies import CHUNK, Copies, choose_precision, scores_of
+from regard.explain.altered_copies import CHUNK, Copies, scores_as_wanted
 from regard.explain.explainer import Maps, register
 from regard.explain.fill import Fill, fill_for
 from regard.explain.targets import Score
@@ -155,11 +155,10 @@ def rise(
     values, notes = [], dict[str, None]()
     for number in range(images.shape[0]):
         copies = masked_copies(images[number], fills[number], drawn)
-        chosen, why = choose_precision(
+        scores, why = scores_as_wanted(
             model, copies, score, number, precision, tolerance=_TOLERANCE, chunk=chunk
         )
         notes |= dict.fromkeys(why)
-        scores = scores_of(model, copies, score, number, precision=chosen, chunk=chunk)
         values.append(importance(scores - scores.mean() if centre else scores, drawn, keep, chunk))
     return Maps(torch.stack(values), "signed", chosen=tuple(notes))
 
