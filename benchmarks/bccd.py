@@ -1,6 +1,7 @@
-"""mAP on BCCD's test images: three detectors, and one with attention in its neck.
+"""mAP on BCCD's test images: three detectors without attention.
 
 One run each, with its bootstrap interval over images; the test images are read once, at the end.
+Whether attention helps is another question, and `configs/bccd_attention.py` asks it.
 Runs lie in a folder and are gone on with: interrupt it as you like.
 """
 
@@ -16,14 +17,11 @@ from result import record
 from run_pace import seconds_an_epoch
 
 
-def options(
-    model: str, data: str, *, epochs: int = 60, attention: str | None = None
-) -> DetectOptions:
+def options(model: str, data: str, *, epochs: int = 60) -> DetectOptions:
     """Return the recipe: an ImageNet backbone, half frozen; cells have no up, and vary in size."""
     return DetectOptions(
         data=data,
         model=model,
-        attention=attention,
         backbone="photo:efficientnet-lite0(freeze=2)",
         size=(288, 384),
         recipe=detection_recipe(epochs=epochs),
@@ -37,7 +35,6 @@ def networks(data: str) -> dict[str, DetectOptions]:
         "yolo": options("yolo", data),
         "retinanet": options("retinanet", data),
         "faster_rcnn": options("faster_rcnn", data, epochs=50),
-        "yolo-eca": options("yolo", data, attention="eca@neck"),
     }
 
 
