@@ -1,6 +1,5 @@
 """The metrics by name, what each is given, and what it returns."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.check.case import Case
-from regard.core.errors import InputError, unknown_name
+from regard.core.errors import InputError
+from regard.core.options import options_of, require_options
 from regard.core.registry import Registry
 
 Family = Literal["faithfulness", "ground_truth", "randomisation", "stability", "complexity"]
@@ -56,8 +56,7 @@ class Metric:
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the options that the metric takes, in its order."""
-        _case, _maps, *options = inspect.signature(self.measure).parameters
-        return tuple(options)
+        return options_of(self.measure, given=2)
 
     def applies(self, case: Case) -> bool:
         """Return True if the case has what the metric needs."""
@@ -73,9 +72,7 @@ class Metric:
                 what the metric needs.
 
         """
-        for option in options:
-            if option not in self.options:
-                raise unknown_name(f"{self.name} option", option, self.options)
+        require_options("metric", self.name, options, self.options)
         if maps.shape[1:] != case.image.shape[2:]:
             raise InputError(
                 f"{self.name} got maps of {tuple(maps.shape[1:])} for an image of "
