@@ -36,6 +36,8 @@ class Metric:
         needs: what it needs beside model and image.
         place: False where a map's place plays no part in it, so that copies of it elsewhere are
             no controls.
+        asks_once: True where what it asks the model does not depend on the maps, so that controls
+            cost no forward pass and it gets many.
         examples: option sets that the contract suite runs, each a change from the defaults.
         quick: options that the contract suite gives beside these: less work than users want.
 
@@ -50,6 +52,7 @@ class Metric:
     arxiv: str | None = None
     needs: tuple[Need, ...] = ()
     place: bool = True
+    asks_once: bool = False
     examples: Sequence[Mapping[str, Any]] = ({},)
     quick: Mapping[str, Any] = field(default_factory=dict)
 
@@ -103,6 +106,7 @@ def register(
     arxiv: str | None = None,
     needs: tuple[Need, ...] = (),
     place: bool = True,
+    asks_once: bool = False,
     examples: Sequence[Mapping[str, Any]] = (),
     quick: Mapping[str, Any] | None = None,
 ) -> Callable[[Measure], Measure]:
@@ -131,6 +135,7 @@ def register(
             arxiv=arxiv,
             needs=needs,
             place=place,
+            asks_once=asks_once,
             examples=({}, *examples),
             quick=quick or {},
         )

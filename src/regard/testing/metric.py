@@ -9,6 +9,7 @@ from torch import Tensor
 
 from regard.check.case import Case
 from regard.check.controls import displaced
+from regard.check.counted import counted
 from regard.check.metric import Metric, metrics
 from regard.core.errors import InputError
 from regard.core.seeding import seeded
@@ -156,6 +157,23 @@ def place_plays_no_part(measured: Measured) -> None:
     )
 
 
+def asks_once(measured: Measured) -> None:
+    """Where it says that it asks the model the same whatever the maps, more maps cost nothing."""
+    if not measured.entry.asks_once:
+        return
+    asked = []
+    for count in (1, 3):
+        case = measured.case()
+        with counted(case.model) as passes:
+            measured.run(case, measured.maps(case)[:count])
+        asked.append(passes.images)
+    measured.require(
+        asked[0] == asked[1],
+        f"1 map costs {asked[0]} forward passes and 3 maps {asked[1]}",
+        "register with asks_once=False, or keep what does not depend on the map in case.once",
+    )
+
+
 def unknown_option(measured: Measured) -> None:
     """An option that it does not have is refused, not swallowed."""
     case = measured.case()
@@ -254,6 +272,7 @@ CHECKS: tuple[Check, ...] = (
     leaves_no_trace_after_an_exception,
     better_where_the_answer_is,
     place_plays_no_part,
+    asks_once,
     unknown_option,
     needs_declared,
     needs_used,
