@@ -57,7 +57,7 @@ from regard.check.weight_randomisation import weight_randomisation
 from regard.core.packages import require
 from regard.core.seeding import generator, seeded
 from regard.explain import Class, methods
-from regard.explain.see import look
+from regard.explain.look import look
 from regard.explain.targets import Score
 from result import RESULTS, record
 
