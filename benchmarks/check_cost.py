@@ -49,16 +49,15 @@ from torch import Tensor, nn
 
 from interleaved import interleaved, ratio
 from quantus_peer import flipped, mprt, quantus, quantus_seed
-from regard.check import deletion, insertion
 from regard.check.case import Case
 from regard.check.judge import judge
-from regard.check.removal import area_under
+from regard.check.removal import area_under, curve, shares
 from regard.check.see import judged
 from regard.check.weight_randomisation import weight_randomisation
 from regard.core.packages import require
 from regard.core.seeding import generator, seeded
 from regard.explain import Class, methods
-from regard.explain.see import look
+from regard.explain.look import look
 from regard.explain.targets import Score
 from result import RESULTS, record
 
@@ -207,9 +206,8 @@ def theirs(those: Sequence[Subject], *, insert: bool = False) -> np.ndarray:
 def ours(subject: Subject, areas: Sequence[float], *, insert: bool = False) -> np.ndarray:
     """Return our curve."""
     case, maps = subject.case(), subject.ranks().double()
-    if insert:
-        return insertion.curve(case, maps, areas=areas)[0].numpy()
-    return deletion.curve(case, maps, areas=areas, fill=float(subject.image.min()))[0].numpy()
+    fill = "blur" if insert else float(subject.image.min())
+    return curve(case, maps, shares(None, areas), fill=fill, keep=insert)[0].numpy()
 
 
 def removal(rounds: int, clock: Clock, *, insert: bool = False) -> dict[str, Any]:

@@ -139,6 +139,7 @@ def test_the_full_depth_measures_all_that_applies():
     assert {"deletion", "insertion", "saco", "pointing_game", "noise_stability", "gini"} <= measured
     assert found["pointing_game"].value == 1.0
     assert found["deletion"].controls.count == 19
+    assert found["infidelity"].controls.count == 399  # they cost no forward pass
     assert found["gini"].controls is None
     assert found.level == "faithful", found
     assert "pointing_game" not in {m.metric for m in judge(judged(truth()), "full").measurements}

@@ -20,7 +20,7 @@ from regard.check.case import Case
 from regard.check.imputation import imputation
 from regard.check.linear_imputation import NoisyLinearImputation, neighbour_weights
 from regard.check.metric import metrics
-from regard.check.removal import turns
+from regard.check.removal import curve, shares, turns
 from regard.core.errors import InputError
 from regard.core.seeding import RandomState, seeded
 from regard.explain.fill import fill_for
@@ -130,8 +130,8 @@ def both_fills(case, fill):
 def test_curves_are_the_paper_s(name, order, fill):
     case, maps = a_case(), random(2, *SIZE, seed=1)
     options, filling = both_fills(case, fill)
-    module = {"deletion": deletion, "insertion": insertion}[name]
-    found = module.curve(case, maps, order=order, steps=5, **options)
+    keep = name == "insertion"
+    found = curve(case, maps, shares(5, None), order=order, keep=keep, **options)
     areas = [0, 0.2, 0.4, 0.6, 0.8, 1]
     expected = [
         getattr(twin, f"{name}_curve")(

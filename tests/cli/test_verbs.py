@@ -7,6 +7,7 @@ from PIL import Image
 
 import regard as package
 from regard.attention import mechanisms
+from regard.train.device import cpu_has_bf16
 
 
 def test_list_gives_an_array(regard):
@@ -36,6 +37,7 @@ def test_a_run_folder_holds_what_a_reader_needs(trained):
     config = json.loads((trained / "config.json").read_text())
     assert config["labels"] == ["checked-square", "striped-disc"]
     assert config["recipe"]["epochs"] == 1
+    assert config["precision"] == ("bf16-mixed" if cpu_has_bf16() else "32-true")
     card = (trained / "card.md").read_text()
     assert "multi_head(num_heads=2, size=4)" in card
     assert "48 training images" in card

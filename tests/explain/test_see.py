@@ -1,4 +1,6 @@
-"""`see` chooses well, says what it chose, refuses clearly, and leaves nothing behind."""
+"""Unchecked, `see` chooses well, says what it chose, refuses clearly, leaves nothing behind."""
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ from torch import nn
 
 import regard
 from regard.core.errors import InputError
-from regard.explain import see, see_batch
 from regard.models import NetworkSpec, build
 from regard.testing.explained import SIZE, SmallCNN, SmallViT
 from regard.testing.subject import uninstrumented
+
+see = partial(regard.see, check=False)
+see_batch = partial(regard.see_batch, check=False)
 
 
 @pytest.fixture

@@ -212,6 +212,7 @@ NO_PLACE = {"place": False}
         (fall, "better_where_the_answer_is", {"better": "lower"}),
         (height, "better_where_the_answer_is", {}),
         (fall, "place_plays_no_part", NO_PLACE),
+        (fall, "asks_once", {"asks_once": True}),
         (swallows, "unknown_option", NO_PLACE),
         (likeness, "needs_declared", NO_PLACE),
         (inside, "needs_declared", {}),

@@ -1,13 +1,12 @@
 """The mechanisms by name, and what is known of each."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from torch import nn
 
-from regard.core.errors import InputError, unknown_name
+from regard.core.options import options_of, require_options
 from regard.core.registry import Registry
 
 MechanismKind = Literal["softmax", "linear", "gate"]
@@ -45,17 +44,11 @@ class Mechanism:
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the options that the class takes, in its order."""
-        _channels, *options = inspect.signature(self.module).parameters.values()
-        variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-        return tuple(option.name for option in options if option.kind not in variadic)
+        return options_of(self.module, given=1)
 
     def build(self, channels: int, **options: Any) -> nn.Module:
         """Build the module; an option that it does not take is an `InputError`."""
-        for option in options:
-            if option not in self.options:
-                if not self.options:
-                    raise InputError(f"mechanism {self.name!r} takes no options, got {option!r}")
-                raise unknown_name(f"{self.name} option", option, self.options)
+        require_options("mechanism", self.name, options, self.options)
         return self.module(channels, **options)
 
 

@@ -75,8 +75,7 @@ class Contraction:
 
         Args:
             weights: which factor.
-            heads: how many the module says it has. (batch, heads, window, …) is as usual as
-                (batch, window, heads, …): of several batch axes, one of that length comes last.
+            heads: how many the module says it has. Of several batch axes, theirs comes last.
 
         """
         mine = self.letters(weights)
@@ -87,9 +86,9 @@ class Contraction:
         width = "".join(a for a in theirs if a not in mine)
         if not batch:  # the values have no batch, as a learned memory: (batch, …, query) @ (key, d)
             batch, query = query[:-1], query[-1:]
-        fitting = [a for a in batch[1:] if self.sizes[a] == heads]
-        if len(batch) > 2 and fitting:
-            batch = batch.replace(fitting[-1], "") + fitting[-1]
+        if len(batch) > 2:
+            of_heads = batch[heads_axis([self.sizes[a] for a in batch], heads)]
+            batch = batch.replace(of_heads, "") + of_heads
         return MatrixAxes(batch, query, key, width)
 
     def matrices(self, tensor: Tensor, letters: str, batch: str, rows: str, columns: str) -> Tensor:
@@ -105,6 +104,21 @@ class Contraction:
             laid = laid.expand(*sizes, *laid.shape[len(batch) :])
         shape = (*sizes, prod(self.sizes[a] for a in rows), prod(self.sizes[a] for a in columns))
         return laid if laid.shape == shape else laid.reshape(shape)
+
+
+def heads_axis(batch: Sequence[int], heads: int) -> int:
+    """Return which of several batch axes is the heads, counted from the end.
+
+    (batch, heads, window, query, d) is as usual as (batch, window, heads, query, d): the number of
+    heads decides, and where that fits several axes, or none, the last.
+
+    Args:
+        batch: the lengths of the batch axes; the first is never the heads where there are others.
+        heads: how many the module says it has.
+
+    """
+    fitting = [axis for axis in range(-1, -len(batch), -1) if batch[axis] == heads]
+    return fitting[0] if fitting else -1
 
 
 def fold_batch(matrices: Tensor, heads: int = 1) -> Tensor:

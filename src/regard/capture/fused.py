@@ -5,6 +5,7 @@ from math import sqrt
 
 from torch import Tensor
 
+from regard.capture.contraction import heads_axis
 from regard.capture.layout import Folded, Shared
 from regard.capture.observer import Call, Observer
 from regard.capture.sighting import Sighting, parts_of
@@ -20,7 +21,8 @@ def fused(observer: Observer, call: Call) -> None:
     scale = call.argument(6, "scale")
     grouped = call.argument(7, "enable_gqa", default=False)
     hint = observer.heads_hint()
-    fold = Folded(hint if query.dim() == 3 else 1, heads_axis(query, hint))
+    # Folded counts from the end of the whole tensor, behind whose batch come rows and columns.
+    fold = Folded(hint if query.dim() == 3 else 1, heads_axis(query.shape[:-2], hint) - 2)
     shared = replace(fold, repeat=query.shape[-3] // key.shape[-3]) if grouped else fold
     hold = observer.keeper.hold
     dropped = call.argument(4, "dropout_p", default=0.0) > 0
@@ -44,16 +46,6 @@ def fused(observer: Observer, call: Call) -> None:
             causal=bool(call.argument(5, "is_causal", default=False)),
         )
     )
-
-
-def heads_axis(query: Tensor, heads: int) -> int:
-    """Return which of several batch axes is the heads, counted from the end.
-
-    (batch, heads, window, query, d) is as usual as (batch, window, heads, query, d): the number of
-    heads that the module names decides, and where that fits several axes, the last.
-    """
-    fitting = [axis for axis in range(-3, -query.dim(), -1) if query.shape[axis] == heads]
-    return fitting[0] if fitting else -3
 
 
 def flexible(observer: Observer, call: Call) -> None:

@@ -14,9 +14,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.check.case import Case
-from regard.check.imputation import imputation
 from regard.check.metric import register
-from regard.check.removal import rising, scores_along, turns
+from regard.check.removal import curve, rising
 
 AREAS = (0.01, 0.05, 0.1, 0.2, 0.5)
 """The shares of the image that are removed, or that are kept for sufficiency."""
@@ -52,6 +51,5 @@ def comprehensiveness(
         InputError: an option that cannot be, or a map that is not finite.
 
     """
-    at = rising(areas)
-    order, filling = turns(maps, "morf", case.seed), imputation(case, fill, sample)
-    return case.clean - scores_along(case, order, at, filling).mean(1)
+    scores = curve(case, maps, rising(areas), fill=fill, sample=sample)
+    return case.clean - scores.mean(1)

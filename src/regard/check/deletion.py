@@ -17,39 +17,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.check.case import Case
-from regard.check.imputation import imputation
 from regard.check.metric import register
-from regard.check.removal import area_under, scores_along, shares, turns
-
-
-def curve(
-    case: Case,
-    maps: Float[Tensor, "map height width"],
-    *,
-    order: str = "morf",
-    steps: int | None = None,
-    areas: Sequence[int | float] | None = None,
-    fill: str | int | float = "mean",
-    sample: Tensor | None = None,
-) -> Float[Tensor, "map area"]:
-    """Return the score after each step, the untouched image first: (map, steps + 1).
-
-    Args:
-        case: what is looked at; one forward pass for each map and step, the first step free, and
-            the last one shared by all maps.
-        maps: (map, height, width).
-        order: `morf`, the strongest first, or `lerf`, the weakest first.
-        steps: of the same area each; None for 20.
-        areas: shares of the image that are removed, in place of steps.
-        fill: what removed pixels become: `mean`, `blur`, `road`, `sample`, or a number.
-        sample: the image for `fill="sample"`, (channel, height, width).
-
-    Raises:
-        InputError: an option that cannot be, or a map that is not finite.
-
-    """
-    at = shares(steps, areas)
-    return scores_along(case, turns(maps, order, case.seed), at, imputation(case, fill, sample))
+from regard.check.removal import area_under, curve, shares
 
 
 @register(
@@ -75,17 +44,19 @@ def deletion(
     """Return the area under the curve of the score, which is its mean height: (map,).
 
     Args:
-        case: what is looked at.
+        case: what is looked at; one forward pass for each map and step, the first step free, and
+            the last one shared by all maps.
         maps: (map, height, width).
         order: `morf`; with `lerf`, where the weakest go first, higher is better.
         steps: of the same area each; None for 20.
         areas: shares of the image that are removed, in place of steps.
-        fill: what removed pixels become; see `curve`.
-        sample: the image for `fill="sample"`.
+        fill: what removed pixels become: `mean`, `blur`, `road`, `sample`, or a number.
+        sample: the image for `fill="sample"`, (channel, height, width).
 
     Raises:
         InputError: an option that cannot be, or a map that is not finite.
 
     """
-    scores = curve(case, maps, order=order, steps=steps, areas=areas, fill=fill, sample=sample)
-    return area_under(scores, shares(steps, areas))
+    at = shares(steps, areas)
+    scores = curve(case, maps, at, order=order, fill=fill, sample=sample)
+    return area_under(scores, at)

@@ -96,6 +96,7 @@ def responses(case: Case, *, parts: int = PARTS, fill: Fill = "blur") -> Respons
     better="higher",
     paper="Bhatt, Weller & Moura, 2020",
     arxiv="2005.00631",
+    asks_once=True,
     examples=({"fill": "mean"}, {"parts": 80}),
 )
 def faithfulness_correlation(

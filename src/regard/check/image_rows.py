@@ -17,7 +17,7 @@ from regard.check.metric import metrics
 from regard.check.row import Row, row_of
 from regard.check.see import judged
 from regard.core.errors import RegardError
-from regard.explain.see import look, one_of
+from regard.explain.look import look, one_of
 from regard.explain.subject import ImageLike
 from regard.explain.targets import TargetLike
 

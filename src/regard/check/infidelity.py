@@ -69,6 +69,7 @@ class Changed:
     better="lower",
     paper="Yeh et al., 2019",
     arxiv="1901.09392",
+    asks_once=True,
     examples=({"noise": 0.1}, {"scaled": False}, {"fill": "blur"}),
     quick={"draws": 16},
 )

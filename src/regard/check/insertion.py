@@ -12,40 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.check.case import Case
-from regard.check.imputation import imputation
 from regard.check.metric import register
-from regard.check.removal import area_under, scores_along, shares, turns
-
-
-def curve(
-    case: Case,
-    maps: Float[Tensor, "map height width"],
-    *,
-    order: str = "morf",
-    steps: int | None = None,
-    areas: Sequence[int | float] | None = None,
-    fill: str | int | float = "blur",
-    sample: Tensor | None = None,
-) -> Float[Tensor, "map area"]:
-    """Return the score after each step, the image with no pixel left first: (map, steps + 1).
-
-    Args:
-        case: what is looked at; one forward pass for each map and step, the first step shared by
-            all maps, and the last one free.
-        maps: (map, height, width).
-        order: `morf`, the strongest first, or `lerf`, the weakest first.
-        steps: of the same area each; None for 20.
-        areas: shares of the image that are put back, in place of steps.
-        fill: what stands in place of the others: `mean`, `blur`, `road`, `sample`, or a number.
-        sample: the image for `fill="sample"`, (channel, height, width).
-
-    Raises:
-        InputError: an option that cannot be, or a map that is not finite.
-
-    """
-    order_of_pixels = turns(maps, order, case.seed)
-    filling = imputation(case, fill, sample)
-    return scores_along(case, order_of_pixels, shares(steps, areas), filling, keep=True)
+from regard.check.removal import area_under, curve, shares
 
 
 @register(
@@ -71,17 +39,19 @@ def insertion(
     """Return the area under the curve of the score, which is its mean height: (map,).
 
     Args:
-        case: what is looked at.
+        case: what is looked at; one forward pass for each map and step, the first step shared by
+            all maps, and the last one free.
         maps: (map, height, width).
         order: `morf`; with `lerf`, where the weakest are put back first, lower is better.
         steps: of the same area each; None for 20.
         areas: shares of the image that are put back, in place of steps.
-        fill: what stands in place of the others; see `curve`.
-        sample: the image for `fill="sample"`.
+        fill: what stands in place of the others: `mean`, `blur`, `road`, `sample`, or a number.
+        sample: the image for `fill="sample"`, (channel, height, width).
 
     Raises:
         InputError: an option that cannot be, or a map that is not finite.
 
     """
-    scores = curve(case, maps, order=order, steps=steps, areas=areas, fill=fill, sample=sample)
-    return area_under(scores, shares(steps, areas))
+    at = shares(steps, areas)
+    scores = curve(case, maps, at, order=order, fill=fill, sample=sample, keep=True)
+    return area_under(scores, at)

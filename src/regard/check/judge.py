@@ -51,8 +51,9 @@ _SAME_AS_A_GUESS = 0.8
 _REPEATABLE = 0.1
 # Below this probability of its likeliest class, the model itself is unsure.
 _SURE = 0.2
-# What decides whether the place is right. Its controls cost no forward pass, so it gets many.
+# What decides whether the place is right.
 _PLACE = "faithfulness_correlation"
+# So many controls, where they cost no forward pass and where each costs some.
 _CHEAP, _DEAR = 399, 19
 
 
@@ -171,7 +172,7 @@ def measure(judged: Judged, metric: Metric, **options: Any) -> Measurement:
     if not metric.place:
         (value,) = metric(case, at_size(values[None], case.size), **options).tolist()
         return Measurement.compared(metric.name, value, metric.better, ())
-    copies = displaced(values, _CHEAP if metric.name == _PLACE else _DEAR, case.seed)
+    copies = displaced(values, _CHEAP if metric.asks_once else _DEAR, case.seed)
     others = _guesses(case)
     maps = torch.cat(
         [at_size(torch.cat([values[None], copies]), case.size), torch.stack(list(others.values()))]

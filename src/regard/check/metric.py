@@ -1,6 +1,5 @@
 """The metrics by name, what each is given, and what it returns."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from regard.check.case import Case
-from regard.core.errors import InputError, unknown_name
+from regard.core.errors import InputError
+from regard.core.options import options_of, require_options
 from regard.core.registry import Registry
 
 Family = Literal["faithfulness", "ground_truth", "randomisation", "stability", "complexity"]
@@ -36,6 +36,8 @@ class Metric:
         needs: what it needs beside model and image.
         place: False where a map's place plays no part in it, so that copies of it elsewhere are
             no controls.
+        asks_once: True where what it asks the model does not depend on the maps, so that controls
+            cost no forward pass and it gets many.
         examples: option sets that the contract suite runs, each a change from the defaults.
         quick: options that the contract suite gives beside these: less work than users want.
 
@@ -50,14 +52,14 @@ class Metric:
     arxiv: str | None = None
     needs: tuple[Need, ...] = ()
     place: bool = True
+    asks_once: bool = False
     examples: Sequence[Mapping[str, Any]] = ({},)
     quick: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the options that the metric takes, in its order."""
-        _case, _maps, *options = inspect.signature(self.measure).parameters
-        return tuple(options)
+        return options_of(self.measure, given=2)
 
     def applies(self, case: Case) -> bool:
         """Return True if the case has what the metric needs."""
@@ -73,9 +75,7 @@ class Metric:
                 what the metric needs.
 
         """
-        for option in options:
-            if option not in self.options:
-                raise unknown_name(f"{self.name} option", option, self.options)
+        require_options("metric", self.name, options, self.options)
         if maps.shape[1:] != case.image.shape[2:]:
             raise InputError(
                 f"{self.name} got maps of {tuple(maps.shape[1:])} for an image of "
@@ -106,6 +106,7 @@ def register(
     arxiv: str | None = None,
     needs: tuple[Need, ...] = (),
     place: bool = True,
+    asks_once: bool = False,
     examples: Sequence[Mapping[str, Any]] = (),
     quick: Mapping[str, Any] | None = None,
 ) -> Callable[[Measure], Measure]:
@@ -134,6 +135,7 @@ def register(
             arxiv=arxiv,
             needs=needs,
             place=place,
+            asks_once=asks_once,
             examples=({}, *examples),
             quick=quick or {},
         )

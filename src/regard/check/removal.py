@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from regard.check.case import Case
-from regard.check.imputation import Imputation
+from regard.check.imputation import Imputation, imputation
 from regard.core.errors import InputError, unknown_name
 from regard.core.seeding import generator
 
@@ -98,6 +98,36 @@ def rising(areas: Sequence[int | float]) -> tuple[float, ...]:
             "(0, 0.25, 0.5, 1)"
         )
     return given
+
+
+def curve(
+    case: Case,
+    maps: Float[Tensor, "map height width"],
+    areas: Sequence[float],
+    *,
+    order: str = "morf",
+    fill: str | int | float,
+    sample: Tensor | None = None,
+    keep: bool = False,
+) -> Float[Tensor, "map area"]:
+    """Return the scores of the image with shares of it removed, strongest or weakest first.
+
+    Args:
+        case: what is looked at; one forward pass for each map and share, but that with nothing
+            removed is free, and that with nothing left is shared by all maps.
+        maps: (map, height, width).
+        areas: shares of the image; see `shares` and `rising`.
+        order: `morf`, the strongest first, or `lerf`, the weakest first.
+        fill: what removed pixels become: `mean`, `blur`, `road`, `sample`, or a number.
+        sample: the image for `fill="sample"`, (channel, height, width).
+        keep: remove all but those shares.
+
+    Raises:
+        InputError: an option that cannot be, or a map that is not finite.
+
+    """
+    order_of_pixels = turns(maps, order, case.seed)
+    return scores_along(case, order_of_pixels, areas, imputation(case, fill, sample), keep=keep)
 
 
 def scores_along(

@@ -16,7 +16,7 @@ from regard.core.modes import evaluating
 from regard.core.verdict import Verdict
 from regard.explain.asked import asked
 from regard.explain.explainer import Explainer, methods
-from regard.explain.see import Explained, look, one_of
+from regard.explain.look import Explained, look, one_of
 from regard.explain.subject import ImageLike, subject
 from regard.explain.targets import Class, Score, class_scores, has_classes
 
@@ -56,7 +56,7 @@ def see_batch(
         images: pictures, or a preprocessed tensor (batch, 3, height, width).
         check: judge the maps; False leaves them unjudged.
         **options: `target`, `method`, `site`, `labels`, `preprocess`, `name` and those of the
-            method; see `regard.explain.look`.
+            method; see `regard.explain.look.look`.
 
     Raises:
         InputError: no such method, site, class or option, or an image that is none.

@@ -12,9 +12,8 @@ from torch import Tensor
 
 from regard.check.case import Case
 from regard.check.comprehensiveness import AREAS
-from regard.check.imputation import imputation
 from regard.check.metric import register
-from regard.check.removal import rising, scores_along, turns
+from regard.check.removal import curve, rising
 
 
 @register(
@@ -47,6 +46,5 @@ def sufficiency(
         InputError: an option that cannot be, or a map that is not finite.
 
     """
-    at = rising(areas)
-    order, filling = turns(maps, "morf", case.seed), imputation(case, fill, sample)
-    return case.clean - scores_along(case, order, at, filling, keep=True).mean(1)
+    scores = curve(case, maps, rising(areas), fill=fill, sample=sample, keep=True)
+    return case.clean - scores.mean(1)

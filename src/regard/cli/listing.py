@@ -5,9 +5,9 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from regard.cli.output import JsonOption, console, print_json
+from regard.cli.rows import rows_on
 
 
 class What(StrEnum):
@@ -28,12 +28,9 @@ def listing(
     if json:
         print_json(rows)
         return
-    table = Table(box=None, pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column)
-    for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
-    console().print(table)
+    shown = console()
+    for part in rows_on(shown, rows):
+        shown.print(part)
 
 
 def _mechanisms() -> list[dict[str, Any]]:

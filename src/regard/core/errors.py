@@ -24,12 +24,15 @@ class NothingCaptured(RegardError, LookupError):
     """A capture block ended without having seen any attention."""
 
 
-# A library has thousands of names; one line has room for as many.
+# A library has thousands of names; a line can be read that has no more than these.
 _LISTED = 40
+_NEAR = 3
 
 
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Build the error for a name that is not in `known`, with its near matches.
+
+    Where nothing is near, it lists the names, and of very many the nearest.
 
     Args:
         kind: what the name stands for, such as `"mechanism"`.
@@ -38,8 +41,11 @@ def unknown_name(kind: str, name: str, known: Iterable[str]) -> InputError:
 
     """
     known = sorted(known)
-    near = get_close_matches(name, known, n=3, cutoff=0.5)
-    more = f", … ({len(known)} in all)" if len(known) > _LISTED else ""
-    listed = f"choose from: {', '.join(known[:_LISTED])}{more}"
-    hint = f"did you mean {' or '.join(near)}?" if near else listed
+    if near := get_close_matches(name, known, n=_NEAR, cutoff=0.5):
+        hint = f"did you mean {' or '.join(near)}?"
+    elif len(known) <= _LISTED:
+        hint = f"choose from: {', '.join(known)}"
+    else:
+        nearest = get_close_matches(name, known, n=_NEAR, cutoff=0.0)
+        hint = f"the nearest of {len(known)} are: {', '.join(nearest)}"
     return InputError(f"unknown {kind} {name!r}; {hint}")

@@ -1,7 +1,6 @@
 """COCO's instances or panoptic annotations as a class for every pixel."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -18,6 +17,7 @@ from regard.core.errors import InputError
 from regard.core.labels import VOID
 from regard.data.image_file import image_to_tensor, read_image
 from regard.data.image_folder import SPLIT_FOLDERS
+from regard.data.left_out import warn_left_out
 from regard.data.run_length import decode_run_length
 from regard.data.segmentation_dataset import ClassMask, Picture, SegmentationDataset
 
@@ -149,14 +149,7 @@ def load_coco_masks(path: str | Path, split: str = "train") -> SegmentationDatas
             sizes.append((int(image["height"]), int(image["width"])))
             annotations.append(own.get(image["id"], []))
     name = f"{path.parent.name if path.is_file() else path.name}/{split}"
-    if problems:
-        logging.getLogger("regard").warning(
-            "%s: %d of %d images are left out, the first: %s",
-            name,
-            len(problems),
-            len(content["images"]),
-            problems[0],
-        )
+    warn_left_out(name, problems, len(content["images"]))
     pairs = CocoPairs(
         tuple(files),
         tuple(sizes),

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, Int64
+from jaxtyping import Bool, Float, Int64
 from numpy.typing import NDArray
 from torch import Tensor
 
 from regard.core.errors import InputError
 from regard.data.annotated import Annotated, stored_size
 from regard.data.box_check import BoxReport
+from regard.data.chosen import Indices, positions
 from regard.data.image_file import read_image
 from regard.data.image_folder import IN_MEMORY_LIMIT
 
@@ -132,14 +133,9 @@ class DetectionDataset:
                 digest.update(tensor.contiguous().numpy().data)
         return digest.hexdigest()[:16]
 
-    def subset(self, indices: Sequence[int] | slice | Int[Tensor, " chosen"]) -> "DetectionDataset":
+    def subset(self, indices: Indices) -> "DetectionDataset":
         """Return the set of these images, in this order; the classes stay all."""
-        if isinstance(indices, slice):
-            indices = range(*indices.indices(len(self)))
-        order = [int(index) for index in indices]
-        outside = [index for index in order if not -len(self) <= index < len(self)]
-        if outside:
-            raise InputError(f"{self.name} has {len(self)} images; there is no image {outside[0]}")
+        order = positions(indices, len(self), self.name)
         pictures = tuple(self.pictures[index] for index in order)
         return replace(self, pictures=pictures, truth=tuple(self.truth[index] for index in order))
 

@@ -1,21 +1,20 @@
 """Your own images: one folder a class, or a csv that names files and labels."""
 
 import csv
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 import torch
-from jaxtyping import Int
 from PIL import Image
-from torch import Tensor
 
 from regard.core.errors import InputError, unknown_name
 from regard.core.shapes import Labels
+from regard.data.chosen import Indices, positions
 from regard.data.dataset import ImageDataset
 from regard.data.image_file import image_to_tensor, read_image
+from regard.data.left_out import warn_left_out
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -83,14 +82,9 @@ class FolderDataset:
             digest.update(repr((path.name, size, label)).encode())
         return digest.hexdigest()[:16]
 
-    def subset(self, indices: Sequence[int] | slice | Int[Tensor, " chosen"]) -> "FolderDataset":
+    def subset(self, indices: Indices) -> "FolderDataset":
         """Return the set of these images, in this order; the classes stay all."""
-        if isinstance(indices, slice):
-            indices = range(*indices.indices(len(self)))
-        order = [int(index) for index in indices]
-        outside = [index for index in order if not -len(self) <= index < len(self)]
-        if outside:
-            raise InputError(f"{self.name} has {len(self)} images; there is no image {outside[0]}")
+        order = positions(indices, len(self), self.name)
         files = tuple(self.files[index] for index in order)
         return replace(self, files=files, labels=self.labels[order])
 
@@ -230,14 +224,7 @@ def _in_memory(found: FolderDataset) -> ImageDataset | None:
         labels.append(label)
     if not images:
         raise InputError(f"{found.name}: none of {len(found)} images can be read: {unreadable[0]}")
-    if unreadable:
-        logging.getLogger("regard").warning(
-            "%s: %d of %d images are left out, the first: %s",
-            found.name,
-            len(unreadable),
-            len(found),
-            unreadable[0],
-        )
+    warn_left_out(found.name, unreadable, len(found))
     return ImageDataset(torch.stack(images), torch.tensor(labels), found.classes, found.name)
 
 

@@ -1,6 +1,5 @@
 """Your own images and masks: two folders whose files have the same names."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,6 +13,7 @@ from regard.core.labels import VOID
 from regard.data.class_list import FILES, ClassList, find_class_list
 from regard.data.image_file import image_to_tensor, read_image
 from regard.data.image_folder import SPLIT_FOLDERS, is_image_name
+from regard.data.left_out import warn_left_out
 from regard.data.mask_file import MaskReader, open_mask
 from regard.data.segmentation_dataset import ClassMask, Picture, SegmentationDataset
 
@@ -203,14 +203,7 @@ def _paired(
     if not pairs:
         reason = problems[0] if problems else f"{images} holds no images"
         raise InputError(f"{name} has no image with a mask: {reason}")
-    if problems:
-        logging.getLogger("regard").warning(
-            "%s: %d of %d images are left out, the first: %s",
-            name,
-            len(problems),
-            len(files),
-            problems[0],
-        )
+    warn_left_out(name, problems, len(files))
     found, theirs = (tuple(each) for each in zip(*pairs, strict=True))
     pairs = FilePairs(found, theirs, reader)
     return SegmentationDataset(pairs, reader.classes.names, name, tuple(problems)).in_memory()

@@ -1,6 +1,5 @@
 """Images with a class for every pixel, in memory or read when they are needed."""
 
-import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from regard.core.errors import InputError
 from regard.core.labels import VOID
+from regard.data.left_out import warn_left_out
 
 IN_MEMORY_LIMIT = 1 << 30
 """Sets that take less than this many bytes decoded are kept in memory."""
@@ -203,14 +203,7 @@ class SegmentationDataset:
                 problems.append(str(error))
         if not read:
             raise InputError(f"{self.name}: none of {len(self)} images can be used: {problems[0]}")
-        if problems:
-            logging.getLogger("regard").warning(
-                "%s: %d of %d images are left out, the first: %s",
-                self.name,
-                len(problems),
-                len(self),
-                problems[0],
-            )
+        warn_left_out(self.name, problems, len(self))
         images, masks, titles = zip(*read, strict=True)
         pairs = MemoryPairs(images, masks, titles)
         return replace(self, pairs=pairs, problems=(*self.problems, *problems))

@@ -29,7 +29,6 @@ from regard.explain.box_target import BoxTarget
 from regard.explain.explainer import Explainer, Maps, methods, register
 from regard.explain.mask_target import ClassMask, Pixel, Region
 from regard.explain.rollout import Rollout, rollout, rollout_operator
-from regard.explain.see import see, see_batch
 from regard.explain.targets import (
     Class,
     Contrast,
@@ -60,7 +59,5 @@ __all__ = [
     "register",
     "rollout",
     "rollout_operator",
-    "see",
-    "see_batch",
     "walk",
 ]

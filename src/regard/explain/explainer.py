@@ -1,6 +1,5 @@
 """The methods by name, what each is given, and what it returns."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,9 +7,9 @@ from typing import Any, Literal
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regard.core.errors import InputError, unknown_name
 from regard.core.explanation import MapKind
 from regard.core.grid import Grid
+from regard.core.options import options_of, require_options
 from regard.core.record import Provenance
 from regard.core.registry import Registry
 from regard.explain.targets import Score
@@ -81,16 +80,11 @@ class Explainer:
     @property
     def options(self) -> tuple[str, ...]:
         """The names of the options that the method takes, in its order."""
-        _model, _images, _score, *options = inspect.signature(self.method).parameters
-        return tuple(options)
+        return options_of(self.method, given=3)
 
     def __call__(self, model: nn.Module, images: Tensor, score: Score, **options: Any) -> Maps:
         """Run the method; an option that it does not take is an `InputError`."""
-        for option in options:
-            if option not in self.options:
-                if not self.options:
-                    raise InputError(f"method {self.name!r} takes no options, got {option!r}")
-                raise unknown_name(f"{self.name} option", option, self.options)
+        require_options("method", self.name, options, self.options)
         return self.method(model, images, score, **options)
 
 

@@ -1,6 +1,5 @@
 """What a check of a method looks at: one method, its options, and two small models to explain."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -98,27 +97,22 @@ MODELS = {"cnn": SmallCNN, "transformer": SmallViT}
 
 
 @dataclass(frozen=True)
-class Explained(Checked):
+class Explained(Checked[Explainer]):
     """A method with one set of options, on one model, under one check.
 
     Attributes:
-        entry: the method.
-        options: its options.
         kind: of the model, `cnn` or `transformer`.
-        check: the name of the check, for the messages.
 
     """
 
-    entry: Explainer
-    options: Mapping[str, Any]
+    thing = "method"
+
     kind: str
-    check: str
 
     @property
     def who(self) -> str:
         """What it is called in messages, with its options."""
-        how = f" with {dict(self.options)}" if self.options else ""
-        return f"method {self.entry.name!r}{how} on a {self.kind}"
+        return f"{super().who} on a {self.kind}"
 
     def model(self) -> nn.Module:
         """Build the model in eval mode, every parameter random."""

@@ -1,7 +1,6 @@
 """The contract of a method that explains, as a list of named checks that anyone can run."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from regard.core.errors import InputError
 from regard.explain.explainer import Explainer, methods
+from regard.testing.contract import ContractCheck, checks_of
 from regard.testing.explained import (
     CLASSES,
     MODELS,
@@ -18,7 +18,6 @@ from regard.testing.explained import (
     failing_score,
 )
 from regard.testing.trace import require_no_trace
-from regard.testing.violation import hold_to
 
 # What summing in another order, or in another batch, may change.
 _TOLERANCE = 1e-3
@@ -188,40 +187,21 @@ CHECKS: tuple[Check, ...] = (
 """The names of the functions are the names of the checks."""
 
 
-@dataclass(frozen=True)
-class ExplainerCheck:
-    """One check of one method, with every option set asked for; call it to run it.
+class ExplainerCheck(ContractCheck[Explainer, Explained]):
+    """One check of one method, with every option set asked for; call it to run it."""
 
-    Attributes:
-        entry: the method.
-        option_sets: the sets of options it is checked with, one after the other.
-        check: what runs.
-
-    """
-
-    entry: Explainer
-    option_sets: tuple[Mapping[str, Any], ...]
-    check: Check
-
-    @property
-    def name(self) -> str:
-        """The name of the check."""
-        return self.check.__name__
-
-    def __call__(self) -> None:
-        """Run the check; raise ContractViolation where the method breaks it."""
-        for options in self.option_sets:
-            for kind in MODELS:
-                if self.entry.family == "attention" and kind == "cnn":
-                    continue
-                asked = {**self.entry.quick, **options}
-                hold_to(self.check, Explained(self.entry, asked, kind, self.name))
+    def subjects(self, options: Mapping[str, Any]) -> Iterator[Explained]:
+        """Yield the method with these options, on each model that it is for."""
+        for kind in MODELS:
+            if self.entry.family == "attention" and kind == "cnn":
+                continue
+            yield Explained(self.entry, {**self.entry.quick, **options}, self.name, kind)
 
 
 def explainer_checks(
     method: str | Explainer, *, options: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, ExplainerCheck]]:
-    """Yield (check name, callable) for each check of a method.
+    """Return an iterator over (check name, callable), for each check of a method.
 
     Args:
         method: a registered name, or an entry.
@@ -231,10 +211,7 @@ def explainer_checks(
         InputError: no such method.
 
     """
-    entry = methods[method] if isinstance(method, str) else method
-    option_sets = tuple(entry.examples) if options is None else (options,)
-    for check in CHECKS:
-        yield check.__name__, ExplainerCheck(entry, option_sets, check)
+    return checks_of(methods, method, options, CHECKS, ExplainerCheck)
 
 
 def check_explainer(method: str | Explainer, *, options: Mapping[str, Any] | None = None) -> None:

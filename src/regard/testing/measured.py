@@ -1,6 +1,6 @@
 """What a check of a metric looks at: one metric, its options, small cases and maps to measure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,26 +20,10 @@ from regard.testing.violation import Checked
 Maps = Float[Tensor, "map height width"]
 
 
-@dataclass(frozen=True)
-class Measured(Checked):
-    """A metric with one set of options, under one check.
+class Measured(Checked[Metric]):
+    """A metric with one set of options, under one check."""
 
-    Attributes:
-        entry: the metric.
-        options: its options.
-        check: the name of the check, for the messages.
-
-    """
-
-    entry: Metric
-    options: Mapping[str, Any]
-    check: str
-
-    @property
-    def who(self) -> str:
-        """What it is called in messages, with its options."""
-        how = f" with {dict(self.options)}" if self.options else ""
-        return f"metric {self.entry.name!r}{how}"
+    thing = "metric"
 
     def case(self, size: tuple[int, int] = SIZE) -> Case:
         """Build a case of a small CNN in which everything is known, every parameter random."""

@@ -1,13 +1,12 @@
 """The contract of an attention mechanism, as a list of named checks that anyone can run."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from regard.attention import Mechanism, mechanisms
 from regard.testing import mechanism_gradients, mechanism_interface, mechanism_values
+from regard.testing.contract import ContractCheck, checks_of
 from regard.testing.subject import Subject
-from regard.testing.violation import hold_to
 
 Check = Callable[[Subject], None]
 
@@ -39,30 +38,12 @@ SLOW_CHECKS: tuple[Check, ...] = (mechanism_interface.compiles_to_machine_code,)
 """Checks that call a C++ compiler and take seconds."""
 
 
-@dataclass(frozen=True)
-class MechanismCheck:
-    """One check of one mechanism, with every option set asked for; call it to run it.
+class MechanismCheck(ContractCheck[Mechanism, Subject]):
+    """One check of one mechanism, with every option set asked for; call it to run it."""
 
-    Attributes:
-        entry: the mechanism.
-        option_sets: the sets of options it is checked with, one after the other.
-        check: what runs.
-
-    """
-
-    entry: Mechanism
-    option_sets: tuple[Mapping[str, Any], ...]
-    check: Check
-
-    @property
-    def name(self) -> str:
-        """The name of the check."""
-        return self.check.__name__
-
-    def __call__(self) -> None:
-        """Run the check; raise ContractViolation where the mechanism breaks it."""
-        for options in self.option_sets:
-            hold_to(self.check, Subject(self.entry, options, self.name))
+    def subjects(self, options: Mapping[str, Any]) -> Iterator[Subject]:
+        """Yield the mechanism with these options."""
+        yield Subject(self.entry, options, self.name)
 
 
 def mechanism_checks(
@@ -71,21 +52,19 @@ def mechanism_checks(
     options: Mapping[str, Any] | None = None,
     slow: bool = False,
 ) -> Iterator[tuple[str, MechanismCheck]]:
-    """Yield (check name, callable) for each check of a mechanism.
+    """Return an iterator over (check name, callable), for each check of a mechanism.
 
     Args:
         mechanism: a registered name, or an entry.
         options: the constructor's options to check it with; default all of its `examples`.
-        slow: yield the checks that take seconds, in place of the fast ones.
+        slow: those checks that take seconds, in place of the fast ones.
 
     Raises:
         InputError: no such mechanism.
 
     """
-    entry = mechanisms[mechanism] if isinstance(mechanism, str) else mechanism
-    option_sets = tuple(entry.examples) if options is None else (options,)
-    for check in SLOW_CHECKS if slow else FAST_CHECKS:
-        yield check.__name__, MechanismCheck(entry, option_sets, check)
+    checks = SLOW_CHECKS if slow else FAST_CHECKS
+    return checks_of(mechanisms, mechanism, options, checks, MechanismCheck)
 
 
 def check_mechanism(

@@ -1,7 +1,7 @@
 """The contract of a metric, as a list of named checks that anyone can run."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,14 +9,15 @@ from torch import Tensor
 
 from regard.check.case import Case
 from regard.check.controls import displaced
+from regard.check.counted import counted
 from regard.check.metric import Metric, metrics
 from regard.core.errors import InputError
 from regard.core.seeding import seeded
 from regard.explain.targets import Score
+from regard.testing.contract import ContractCheck, checks_of
 from regard.testing.explained import RefusedError
 from regard.testing.measured import Asked, Failing, Measured, explain, planted_case
 from regard.testing.trace import require_no_trace
-from regard.testing.violation import hold_to
 
 # What summing in another order, or in another batch, may change.
 _TOLERANCE = 1e-4
@@ -156,6 +157,23 @@ def place_plays_no_part(measured: Measured) -> None:
     )
 
 
+def asks_once(measured: Measured) -> None:
+    """Where it says that it asks the model the same whatever the maps, more maps cost nothing."""
+    if not measured.entry.asks_once:
+        return
+    asked = []
+    for count in (1, 3):
+        case = measured.case()
+        with counted(case.model) as passes:
+            measured.run(case, measured.maps(case)[:count])
+        asked.append(passes.images)
+    measured.require(
+        asked[0] == asked[1],
+        f"1 map costs {asked[0]} forward passes and 3 maps {asked[1]}",
+        "register with asks_once=False, or keep what does not depend on the map in case.once",
+    )
+
+
 def unknown_option(measured: Measured) -> None:
     """An option that it does not have is refused, not swallowed."""
     case = measured.case()
@@ -254,6 +272,7 @@ CHECKS: tuple[Check, ...] = (
     leaves_no_trace_after_an_exception,
     better_where_the_answer_is,
     place_plays_no_part,
+    asks_once,
     unknown_option,
     needs_declared,
     needs_used,
@@ -263,37 +282,18 @@ CHECKS: tuple[Check, ...] = (
 """The names of the functions are the names of the checks."""
 
 
-@dataclass(frozen=True)
-class MetricCheck:
-    """One check of one metric, with every option set asked for; call it to run it.
+class MetricCheck(ContractCheck[Metric, Measured]):
+    """One check of one metric, with every option set asked for; call it to run it."""
 
-    Attributes:
-        entry: the metric.
-        option_sets: the sets of options it is checked with, one after the other.
-        check: what runs.
-
-    """
-
-    entry: Metric
-    option_sets: tuple[Mapping[str, Any], ...]
-    check: Check
-
-    @property
-    def name(self) -> str:
-        """The name of the check."""
-        return self.check.__name__
-
-    def __call__(self) -> None:
-        """Run the check; raise ContractViolation where the metric breaks it."""
-        for options in self.option_sets:
-            asked = {**self.entry.quick, **options}
-            hold_to(self.check, Measured(self.entry, asked, self.name))
+    def subjects(self, options: Mapping[str, Any]) -> Iterator[Measured]:
+        """Yield the metric with these options."""
+        yield Measured(self.entry, {**self.entry.quick, **options}, self.name)
 
 
 def metric_checks(
     metric: str | Metric, *, options: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, MetricCheck]]:
-    """Yield (check name, callable) for each check of a metric.
+    """Return an iterator over (check name, callable), for each check of a metric.
 
     Args:
         metric: a registered name, or an entry.
@@ -303,10 +303,7 @@ def metric_checks(
         InputError: no such metric.
 
     """
-    entry = metrics[metric] if isinstance(metric, str) else metric
-    option_sets = tuple(entry.examples) if options is None else (options,)
-    for check in CHECKS:
-        yield check.__name__, MetricCheck(entry, option_sets, check)
+    return checks_of(metrics, metric, options, CHECKS, MetricCheck)
 
 
 def check_metric(metric: str | Metric, *, options: Mapping[str, Any] | None = None) -> None:

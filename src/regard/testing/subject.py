@@ -1,9 +1,7 @@
 """What a check of a mechanism looks at: one mechanism with one set of options."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import jaxtyping
 import torch
@@ -18,26 +16,10 @@ SIZE = (6, 4)
 CONTEXT_SIZE = (3, 5)
 
 
-@dataclass(frozen=True)
-class Subject(Checked):
-    """A mechanism with one set of options, under one check.
+class Subject(Checked[Mechanism]):
+    """A mechanism with one set of options, under one check."""
 
-    Attributes:
-        entry: the mechanism.
-        options: what its constructor gets besides the channels.
-        check: the name of the check, for the messages.
-
-    """
-
-    entry: Mechanism
-    options: Mapping[str, Any]
-    check: str
-
-    @property
-    def who(self) -> str:
-        """What it is called in messages, with its options."""
-        how = f" with {dict(self.options)}" if self.options else ""
-        return f"mechanism {self.entry.name!r}{how}"
+    thing = "mechanism"
 
     def build(
         self,

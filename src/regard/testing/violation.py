@@ -1,23 +1,55 @@
-"""What a contract suite raises, and how a check comes to raise it."""
+"""What a contract suite raises, and what of it every check's message names."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
-from typing import NoReturn, TypeVar
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, NoReturn, Protocol, TypeVar, runtime_checkable
 
 
 class ContractViolation(AssertionError):
     """A contract is broken. The message names who, which check, what was found, and the fix."""
 
 
-class Checked(ABC):
-    """Something under one check."""
+@runtime_checkable
+class Registered(Protocol):
+    """What a suite knows of a thing that is registered."""
 
+    @property
+    def name(self) -> str:
+        """The name users write."""
+        ...
+
+    @property
+    def examples(self) -> Sequence[Mapping[str, Any]]:
+        """The option sets to check it with."""
+        ...
+
+
+Entry = TypeVar("Entry", bound=Registered)
+
+
+@dataclass(frozen=True)
+class Checked(Generic[Entry]):
+    """A registered thing with one set of options, under one check.
+
+    Attributes:
+        entry: the thing.
+        options: its options.
+        check: the name of the check, for the messages.
+        thing: what it is called in messages, such as `metric`.
+
+    """
+
+    thing: ClassVar[str]
+
+    entry: Entry
+    options: Mapping[str, Any]
     check: str
 
     @property
-    @abstractmethod
     def who(self) -> str:
         """What it is called in messages, with its options."""
+        how = f" with {dict(self.options)}" if self.options else ""
+        return f"{self.thing} {self.entry.name!r}{how}"
 
     def fail(self, found: str, fix: str) -> NoReturn:
         """Raise ContractViolation: who, which check, what was found, how to fix it."""
@@ -27,18 +59,3 @@ class Checked(ABC):
         """Raise ContractViolation unless `holds`."""
         if not holds:
             self.fail(found, fix)
-
-
-Subject = TypeVar("Subject", bound=Checked)
-
-
-def hold_to(check: Callable[[Subject], None], subject: Subject) -> None:
-    """Run a check; whatever a stranger's code raises is its violation."""
-    try:
-        check(subject)
-    except ContractViolation:
-        raise
-    except Exception as error:
-        first_line = str(error).strip().split("\n", 1)[0]
-        purpose = (check.__doc__ or "").strip().split("\n", 1)[0]
-        subject.fail(f"{type(error).__name__}: {first_line}", f"the check: {purpose}")

@@ -2,39 +2,47 @@
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any
 
 
+@dataclass
 class StopRequest:
-    """While active, the first Ctrl-C (or SIGTERM) only sets `requested`; the second one kills.
+    """What was asked for since the block began.
+
+    Attributes:
+        requested: whether Ctrl-C was pressed.
+
+    """
+
+    requested: bool = False
+
+
+@contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Let the first Ctrl-C (or SIGTERM) only set `requested`; the second one kills.
 
     Outside the main thread, where signals cannot be caught, it does nothing.
     """
+    stop = StopRequest()
+    before: dict[signal.Signals, Any] = {}
 
-    def __init__(self) -> None:
-        self.requested = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self._before.items():
+    def restore() -> None:
+        for number, handler in before.items():
             signal.signal(number, handler)
-        self._before = {}
+        before.clear()
 
-    def __enter__(self) -> "StopRequest":
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        stop.requested = True
+        restore()
+
+    try:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._restore()
+                before[number] = signal.signal(number, ask)
+        yield stop
+    finally:
+        restore()

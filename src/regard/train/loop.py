@@ -21,7 +21,7 @@ from regard.core.shapes import Images
 from regard.train.checkpoint import Progress, load_checkpoint, save_checkpoint
 from regard.train.depthwise import QuickDepthwise
 from regard.train.device import Fabric, start_fabric
-from regard.train.interrupt import StopRequest
+from regard.train.interrupt import StopRequest, stop_request
 from regard.train.journal import Journal
 from regard.train.objective import Classification, Objective, Outcome, figures_of, summed
 from regard.train.progress import TrainingProgress
@@ -111,7 +111,7 @@ def fit(
     objective = objective or Classification(recipe.label_smoothing)
     run = _Run(model, batches, recipe, objective, normalise, seed, fabric, out, compile)
     try:
-        with preserved_random_state(), StopRequest() as stop:
+        with preserved_random_state(), stop_request() as stop:
             return run.train(validation, measure, stop, quiet=quiet)
     finally:
         model.to("cpu").eval()

@@ -117,7 +117,7 @@ def train_run(
     config = {
         **run.identity(),
         "parameters": sum(parameter.numel() for parameter in network.parameters()),
-        "precision": str(fabric._precision.precision),
+        "precision": str(fabric.strategy.precision.precision),
         "hardware": hardware(),
         "date": datetime.now(UTC).date().isoformat(),
         "versions": versions(),

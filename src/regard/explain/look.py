@@ -1,4 +1,4 @@
-"""One call, any model, the right method, an honest map; `regard.see` adds the verdict."""
+"""One call, any model, the right method, an honest map, without a verdict: `regard.see` adds it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -53,33 +53,6 @@ class Seen(Explained):
 
     maps: Maps
     explanations: tuple[Explanation, ...]
-
-
-def see(model: nn.Module, image: ImageLike, **options: Any) -> Explanation:
-    """Explain what a model sees in an image, without a verdict; see `see_batch`.
-
-    Args:
-        model: any module.
-        image: a picture, or a preprocessed tensor (1, 3, height, width).
-        **options: as of `see_batch`.
-
-    """
-    (found,) = see_batch(model, one_of(image), **options)
-    return found
-
-
-def see_batch(
-    model: nn.Module, images: Sequence[ImageLike] | torch.Tensor, **options: Any
-) -> list[Explanation]:
-    """Explain several images of one size at once, without verdicts.
-
-    Args:
-        model: any module.
-        images: pictures, or a preprocessed tensor (batch, 3, height, width).
-        **options: as of `look`.
-
-    """
-    return list(look(model, images, **options).explanations)
 
 
 def one_of(image: ImageLike) -> Sequence[ImageLike] | torch.Tensor:
