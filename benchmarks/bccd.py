@@ -17,15 +17,19 @@ from result import record
 from run_pace import seconds_an_epoch
 
 
-def options(model: str, data: str, *, epochs: int = 60) -> DetectOptions:
-    """Return the recipe: an ImageNet backbone, half frozen; cells have no up, and vary in size."""
+def options(model: str, data: str) -> DetectOptions:
+    """Return the recipe: an ImageNet backbone, half frozen; cells have no up, and vary in size.
+
+    Chosen by the validation images: twice the epochs at three quarters of the size, without
+    mosaics, were best after 25 and then learnt the training images' missing boxes by heart.
+    """
     return DetectOptions(
         data=data,
         model=model,
         backbone="photo:efficientnet-lite0(freeze=2)",
-        size=(288, 384),
-        recipe=detection_recipe(epochs=epochs),
-        augment=BoxAugment(flip_vertical=True, scale=(0.7, 1.4)),
+        size=(384, 512),
+        recipe=detection_recipe(epochs=30),
+        augment=BoxAugment(flip_vertical=True, scale=(0.7, 1.4), mosaic=0.3, mosaic_until=22),
     )
 
 
@@ -34,7 +38,7 @@ def networks(data: str) -> dict[str, DetectOptions]:
     return {
         "yolo": options("yolo", data),
         "retinanet": options("retinanet", data),
-        "faster_rcnn": options("faster_rcnn", data, epochs=50),
+        "faster_rcnn": options("faster_rcnn", data),
     }
 
 
