@@ -23,6 +23,7 @@ from regard.models.detect.fpn import FeaturePyramid
 from regard.models.detect.matching import match
 from regard.models.detect.parts import part_places
 from regard.models.detect.proposals import RegionProposals, level_of, sample
+from regard.models.detect.region_attention import RegionAttention
 from regard.models.detect.roi_align import roi_align
 from regard.models.registry import Places, register
 
@@ -43,6 +44,9 @@ class RoiHead(nn.Module):
         side: cells of a region's map along each axis.
         width: of the two dense layers.
 
+    Attributes:
+        relations: behind each dense layer, a slot for attention between the regions of an image.
+
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class RoiHead(nn.Module):
             nn.Linear(width, width),
             nn.ReLU(inplace=True),
         )
+        self.relations = nn.ModuleList(RegionAttention(width, channels) for _ in range(2))
         self.class_out = nn.Linear(width, classes + 1)
         self.box_out = nn.Linear(width, 4)
         nn.init.normal_(self.class_out.weight, 0.0, 0.01)
@@ -79,7 +84,12 @@ class RoiHead(nn.Module):
         image = torch.cat([torch.full((len(each),), i) for i, each in enumerate(boxes)])
         context = pyramid[-1][image.to(regions.device)]
         regions = self.regions(self.attend(regions, context))
-        hidden = self.dense(regions.flatten(1))
+        counts, hidden = [len(each) for each in boxes], regions.flatten(1)
+        relations = iter(self.relations)
+        for layer in self.dense:
+            hidden = layer(hidden)
+            if isinstance(layer, nn.Linear):
+                hidden = next(relations)(hidden, counts, pyramid[-1])
         return self.class_out(hidden).float(), self.box_out(hidden).float()
 
     def _pool(self, pyramid: list[Tensor], boxes: list[Tensor]) -> Tensor:
