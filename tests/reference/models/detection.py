@@ -136,7 +136,7 @@ def relation(weights, regions, num_heads):
     """Hu et al. 2018, equations 1 to 4, with a geometric weight of 1: all regions of an image.
 
     Each relation feature is Σ_m ω_mn · (W_V f_m), with ω_mn = exp(ω_A,mn) / Σ_k exp(ω_A,kn) and
-    ω_A,mn = dot(W_K f_m, W_Q f_n) / √d_k; those of all heads, side by side, go through a last layer.
+    ω_A,mn = dot(W_K f_m, W_Q f_n) / √d_k; those of all heads, side by side, go through one layer.
     """
     parts = {}
     for name in ("query", "key", "value"):
