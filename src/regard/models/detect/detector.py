@@ -130,6 +130,10 @@ class Detector(nn.Module):
         """Return what is said of every place."""
         raise NotImplementedError
 
+    def countable(self, images: Images) -> object:
+        """Run what is the same for images of any content, so that operations can be counted."""
+        return self.raw(images)
+
     def losses(self, images: Images, truth: Truth) -> Losses:
         """Return the losses by name."""
         raise NotImplementedError

@@ -22,7 +22,7 @@ from regard.models.detect.focal_loss import focal_loss
 from regard.models.detect.fpn import FeaturePyramid
 from regard.models.detect.matching import IGNORED, match
 from regard.models.detect.parts import part_places
-from regard.models.detect.towers import Towers
+from regard.models.detect.towers import TOWERS_WIDER, Towers
 from regard.models.registry import Places, register
 
 _SMOOTH = 1 / 9
@@ -126,7 +126,10 @@ class RetinaNet(Detector):
     size=64,
     places=Places(gate="backbone", mixing="backbone"),
     task="detect",
+    widens=TOWERS_WIDER,
 )
-def retinanet(classes: int, *, backbone: str = "resnet18", **options: Any) -> nn.Module:
+def retinanet(
+    classes: int, *, backbone: str = "resnet18", channels: int = 64, **options: Any
+) -> nn.Module:
     """RetinaNet: a pyramid of 64 channels, four levels from stride 8 on, nine anchors a cell."""
-    return RetinaNet(classes, backbone=backbone, **options)
+    return RetinaNet(classes, backbone=backbone, channels=channels, **options)
