@@ -7,7 +7,7 @@ refined in the same way for every class, that the head is narrower, and in fewer
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -134,8 +134,6 @@ class FasterRCNN(Detector):
 
     """
 
-    head: RoiHead  # pyright: ignore[reportIncompatibleVariableOverride]
-
     def __init__(
         self,
         classes: int,
@@ -188,9 +186,9 @@ class FasterRCNN(Detector):
         pyramid = self.neck(self.backbone(images))
         for level in pyramid:
             self.proposals.on_level(level)
-        most, side = self.proposals.most, self.head.side
-        regions = images.new_zeros(len(images) * most, pyramid[0].shape[1], side, side)
-        self.head.judge(regions, [most] * len(images), pyramid[-1])
+        head, most = cast("RoiHead", self.head), self.proposals.most
+        regions = images.new_zeros(len(images) * most, pyramid[0].shape[1], head.side, head.side)
+        head.judge(regions, [most] * len(images), pyramid[-1])
 
     def losses(self, images: Images, truth: Truth) -> Losses:
         """Return the losses of the proposals, and those of classes and boxes."""
