@@ -56,8 +56,8 @@ def detect(
     attention: Annotated[
         str | None,
         typer.Option(
-            help="NAME, NAME@backbone, NAME@neck, NAME@head or NAME@PLACE, each perhaps with "
-            "(option=value), or none. See `regard list mechanisms`."
+            help="NAME, NAME@backbone, NAME@neck, NAME@head, NAME@rois (of faster_rcnn) or "
+            "NAME@PLACE, each perhaps with (option=value), or none. See `regard list mechanisms`."
         ),
     ] = None,
     loss: Annotated[

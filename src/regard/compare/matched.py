@@ -16,9 +16,6 @@ from regard.models.network_word import parse_network
 
 CostOf = Callable[[Variant], float]
 
-_STEP = 0.05
-"""Of options that need not be whole: in a network of three stages it moves the last one alone."""
-
 _WIDEST = 4
 """Times the plain network's width: attention that costs more is compared with nothing here."""
 
@@ -32,7 +29,7 @@ def with_matches(study: Study, variants: list[Variant], cost: CostOf) -> list[Va
         cost: parameters or operations of a variant.
 
     Raises:
-        InputError: the network has no option that widens it.
+        InputError: the network has no option that widens it, or cannot be made wide enough.
 
     """
     if study.match == "none":
@@ -69,28 +66,34 @@ def _widened(task: str, plain: Variant, wanted: float, cost: CostOf) -> tuple[Va
     It is the plain one where the next wider is farther away.
     """
     name, options = parse_network(plain.network)
-    option = find_network(name, task).widens
-    if option is None:
+    network = find_network(name, task)
+    if (wider := network.widens) is None:
         raise InputError(
             f"network {name!r} has no option that widens it, so that none of its size can be "
             'matched to one with attention; choose match "none"'
         )
-    default = inspect.signature(find_network(name, task).build).parameters[option]
-    step = 1 if default.annotation is int else _STEP
-    width = options.get(option, default.default)
+    known = inspect.signature(network.build).parameters
+    given = {key: options.get(key, known[key].default) for key in (wider.option, *wider.along)}
+    width = given[wider.option]
 
     def at(steps: int) -> Variant:
         if steps == 0:
             return plain
-        value = width + steps if step == 1 else round(width + steps * step, 2)
-        network = spelled(name, {**options, option: value})
-        return Variant(plain.model, network, network, PLAIN, "matched")
+        value = round(width + steps * wider.step, 2)
+        along = {key: round(given[key] * value / width) for key in wider.along}
+        word = spelled(name, {**options, wider.option: value, **along})
+        return Variant(plain.model, word, word, PLAIN, "matched")
 
     # Cost rises with every step: the first that costs enough, or the one before it, is nearest.
-    low, high = 0, round((_WIDEST - 1) * width / step)
+    low, high = 0, (most := round((_WIDEST - 1) * width / wider.step))
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if cost(at(middle)) < wanted else (low, middle)
+    if high == most and cost(at(high)) < wanted:
+        raise InputError(
+            f"{plain.network} costs less than one with attention even at {_WIDEST} times its width "
+            f'({cost(at(high)):,.0f} of {wanted:,.0f}) and has no match; choose match "none"'
+        )
     nearest = min((at(low), at(high)), key=lambda variant: abs(cost(variant) - wanted))
     return nearest, cost(nearest)
 

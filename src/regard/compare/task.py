@@ -12,12 +12,14 @@ from regard.attention.cost import cost
 from regard.compare.study import Study, Variant
 from regard.compare.trial import Trial
 from regard.core.errors import InputError
+from regard.core.shapes import Images
 from regard.data import FolderDataset
 from regard.data.detection_sources import open_detection
 from regard.data.segmentation_sources import open_segmentation
 from regard.data.sources import open_dataset
 from regard.models import NetworkSpec, build
 from regard.models.build import find_network
+from regard.models.detect import Detector
 from regard.models.network_word import parse_network
 from regard.tasks import (
     ClassifyOptions,
@@ -29,6 +31,7 @@ from regard.tasks import (
     evaluate,
     segment,
 )
+from regard.tasks.trial import try_size
 
 METRICS = {"classify": "accuracy", "detect": "mAP50", "segment": "mIoU"}
 """What each task is measured by; more is better."""
@@ -100,12 +103,25 @@ class NetworkCost:
 
     Attributes:
         parameters: how many.
-        flops: operations of one image's prediction; None where they depend on what is seen.
+        flops: operations of one image's prediction; a detector's are counted for as many regions
+            as it may propose, and without what chooses and reads boxes.
 
     """
 
     parameters: int
-    flops: int | None
+    flops: int
+
+
+class _Countable(nn.Module):
+    """A detector as its operations are counted."""
+
+    def __init__(self, detector: Detector) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, images: Images) -> None:
+        """Run what is the same for every image."""
+        self.detector.countable(images)
 
 
 class Networks:
@@ -120,6 +136,8 @@ class Networks:
         self.task = study.task
         data, size = _data(study)
         self.classes = len(data.classes)
+        backbone = study.options.get("backbone")
+        self._options = {"backbone": backbone} if backbone else {}
         self._size = size
         self._costs: dict[tuple[str, str], NetworkCost] = {}
 
@@ -132,36 +150,32 @@ class Networks:
         """Return the network with random weights, in eval mode."""
         name, options = parse_network(variant.network)
         sized = {"size": self.size(variant)[0]} if find_network(name, self.task).sized else {}
-        spec = NetworkSpec(name, self.classes, variant.attention, {**sized, **options})
+        options = {**sized, **self._options, **options}
+        spec = NetworkSpec(name, self.classes, variant.attention, options)
         return build(spec, task=self.task)
 
     def cost(self, variant: Variant) -> NetworkCost:
-        """Return parameters, and the operations of one image."""
+        """Return parameters, and the operations of one image.
+
+        Raises:
+            InputError: the network cannot take images of this size.
+
+        """
         key = variant.network, variant.attention
         if key not in self._costs:
             network = self.build(variant)
-            parameters = sum(parameter.numel() for parameter in network.parameters())
-            self._costs[key] = NetworkCost(parameters, self._flops(network, variant))
+            counted = _Countable(network) if isinstance(network, Detector) else network
+            size = self.size(variant)
+            try:
+                found = cost(counted, (1, 3, *size))
+            except RuntimeError:
+                try_size(network, variant.network, size)  # says it in a line
+                raise
+            self._costs[key] = NetworkCost(found.parameters, found.flops)
         return self._costs[key]
 
-    def _flops(self, network: nn.Module, variant: Variant) -> int | None:
-        # How much a detector does with its boxes depends on the image, and cannot be counted.
-        if self.task == "detect":
-            return None
-        return cost(network, (1, 3, *self.size(variant))).flops
-
     def counted(self, what: str) -> Callable[[Variant], float]:
-        """Return the function that gives `parameters` or `flops` of a variant.
-
-        Raises:
-            InputError: operations of networks that have no fixed number of them.
-
-        """
-        if what == "flops" and self.task == "detect":
-            raise InputError(
-                "the operations of a detector depend on the image, so that none can be matched "
-                'by them; choose match "parameters" or "none"'
-            )
+        """Return the function that gives `parameters` or `flops` of a variant."""
         return lambda variant: float(getattr(self.cost(variant), what))
 
     def forward(self, variant: Variant, images: int) -> Callable[[], Any]:

@@ -100,10 +100,11 @@ def _attend(model: nn.Module, network: Network, attention: str, size: int) -> No
     name, place, options = parse_attention(attention)
     gate = mechanisms[name].kind == "gate"
     where = place or (network.places.gate if gate else network.places.mixing)
-    if isinstance(model, Detector) and where in model.places:
-        if mechanisms[name].context:
-            for slot in model.context_slots(where):
-                slot.put(name, **options)
+    if isinstance(model, Detector) and where in (*model.places, "rois"):
+        slots = model.slots(where, context=mechanisms[name].context)
+        for slot in slots:
+            slot.put(name, **options)
+        if slots:
             return
         part = model.places[where]
         where = part.gate if gate else part.mixing

@@ -26,6 +26,22 @@ class Places:
 
 
 @dataclass(frozen=True)
+class Widening:
+    """How a network is made wider, so that it can be given as many parameters as another one.
+
+    Attributes:
+        option: sets how wide the network is.
+        step: the least by which that can grow; a whole number where the option must be one.
+        along: whole-number options that grow by the same factor.
+
+    """
+
+    option: str
+    step: int | float = 1
+    along: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Network:
     """What Regard knows of a network.
 
@@ -38,8 +54,7 @@ class Network:
         arxiv: the arXiv id, or None.
         attention: the mechanism it has when the user names none, or None.
         sized: whether `build` takes the side of the input as `size`, because weights depend on it.
-        widens: the option that sets how wide the network is, by which it can be given as many
-            parameters as another one; None without any.
+        widens: how it is made wider; None where it cannot be.
         task: `classify`, `detect` or `segment`.
 
     """
@@ -52,7 +67,7 @@ class Network:
     arxiv: str | None = None
     attention: str | None = None
     sized: bool = False
-    widens: str | None = None
+    widens: Widening | None = None
     task: str = "classify"
 
 
@@ -80,7 +95,7 @@ def register(
     arxiv: str | None = None,
     attention: str | None = None,
     sized: bool = False,
-    widens: str | None = None,
+    widens: Widening | None = None,
     task: str = "classify",
 ) -> Callable[[Builder], Builder]:
     """Register a function `build(classes, **options)` as a network of a task."""

@@ -10,10 +10,13 @@ from torch.nn import functional as F
 
 from regard.core.errors import InputError
 from regard.core.shapes import FeatureMap, OutputMap
-from regard.models.registry import Places, register
+from regard.models.registry import Places, Widening, register
 
 _CIFAR_PLACES = Places(gate="layer*.*.bn2", mixing="layer3")
 _RESNET18_PLACES = Places(gate="layer*.*.bn2", mixing="layer4")
+
+_WIDER = Widening("width", step=0.05)
+"""In a network of three stages such a step moves the last one alone."""
 
 
 class BasicBlock(nn.Module):
@@ -104,7 +107,7 @@ class ResNet(nn.Module):
     arxiv="1512.03385",
     size=32,
     places=_CIFAR_PLACES,
-    widens="width",
+    widens=_WIDER,
 )
 def resnet20(classes: int, *, width: int | float = 16) -> ResNet:
     """CIFAR's ResNet of 20 layers: three stages of three blocks; 0.27 M parameters at width 16."""
@@ -117,7 +120,7 @@ def resnet20(classes: int, *, width: int | float = 16) -> ResNet:
     arxiv="1512.03385",
     size=32,
     places=_CIFAR_PLACES,
-    widens="width",
+    widens=_WIDER,
 )
 def resnet56(classes: int, *, width: int | float = 16) -> ResNet:
     """CIFAR's ResNet of 56 layers: three stages of nine blocks."""
@@ -130,7 +133,7 @@ def resnet56(classes: int, *, width: int | float = 16) -> ResNet:
     arxiv="1512.03385",
     size=32,
     places=_CIFAR_PLACES,
-    widens="width",
+    widens=_WIDER,
 )
 def resnet8(classes: int, *, width: int | float = 16) -> ResNet:
     """The smallest of the family (n = 1): three stages of one block, for quick comparisons."""
@@ -143,7 +146,7 @@ def resnet8(classes: int, *, width: int | float = 16) -> ResNet:
     arxiv="1512.03385",
     size=32,
     places=_RESNET18_PLACES,
-    widens="width",
+    widens=_WIDER,
 )
 def resnet18(classes: int, *, width: int | float = 64, stem: str = "cifar") -> ResNet:
     """ResNet-18, with a stem for small images or, `stem="imagenet"`, the ordinary one."""

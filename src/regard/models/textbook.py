@@ -8,7 +8,7 @@ article on attention in CNNs, kept as it was, down to the absence of pooling and
 from torch import Tensor, nn
 
 from regard.core.shapes import FeatureMap
-from regard.models.registry import Places, register
+from regard.models.registry import Places, Widening, register
 
 
 class TextbookCNN(nn.Module):
@@ -39,7 +39,7 @@ class TextbookCNN(nn.Module):
     places=Places(gate="act", mixing="act"),
     attention="qk_gate",
     sized=True,
-    widens="filters",
+    widens=Widening("filters"),
 )
 def textbook_cnn(classes: int, *, filters: int = 32, size: int = 32) -> TextbookCNN:
     """One convolution of 32 filters, the gate σ(Q·K)⊙V, one dense layer."""

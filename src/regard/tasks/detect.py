@@ -59,8 +59,9 @@ class DetectOptions:
     Attributes:
         data: `scenes`, or a path: Pascal VOC, COCO or YOLO.
         model: `retinanet`, `yolo`, `faster_rcnn`, or `hf:NAME` for a detector of transformers.
-        attention: `NAME`, `NAME@backbone`, `NAME@neck`, `NAME@head`, `NAME@PLACE`, each with
-            options, `none`, or None for what the network has by default.
+        attention: `NAME`, `NAME@backbone`, `NAME@neck`, `NAME@head`, `NAME@rois` (of
+            `faster_rcnn`), `NAME@PLACE`, each with options, `none`, or None for what the network
+            has by default.
         backbone: a word for it (see `regard.models.detect.backbone`), or None for the network's.
         model_options: the network's own options, such as `{"channels": 96}`.
         pretrained: whether the backbone starts from ImageNet's weights; None where its name says

@@ -3,12 +3,13 @@
 import pytest
 import torch
 from tests.models.detect.tiny import BACKBONE, NAMES, learn, learned, pictures, tiny
+from tests.reference.models import detection as twin
 
 import regard
 from regard.attention import mechanisms
 from regard.core.boxes import iou
 from regard.core.errors import InputError
-from regard.core.seeding import seeded
+from regard.core.seeding import generator, seeded
 from regard.models import NetworkSpec, build
 from regard.models.detect import Raw, Selection
 
@@ -183,20 +184,63 @@ def test_truth_that_does_not_fit(name, truth, words):
 
 
 @every
+def test_fewer_levels_than_the_backbone_has_leave_the_coarsest_out(name):
+    """Of strides 8, 16 and 32 the first two: the largest boxes that an anchor fits are gone."""
+    images, truth = pictures()
+    detector = tiny(name, levels=2)
+    strides = detector.proposals.strides if name == "faster_rcnn" else detector.strides
+    assert tuple(strides) == (8, 16)
+    if name != "faster_rcnn":
+        anchors = 9 if name == "retinanet" else 1
+        assert detector.raw(images).logits.shape[1] == anchors * (8 * 8 + 4 * 4)
+    sum(detector.train()(images, truth).values()).backward()
+
+
+@every
 def test_options_that_do_not_exist(name):
     with pytest.raises(InputError, match="colour"):
         build(NetworkSpec(name, 2, None, {"backbone": BACKBONE, "colour": 1}), task="detect")
 
 
-def test_cross_entropy_in_place_of_focal_loss():
-    images, truth = pictures()
-    losses = {}
-    for loss in ("focal", "cross_entropy"):
-        losses[loss] = tiny("retinanet", loss=loss)(images, truth)
-    assert losses["focal"]["boxes"] == losses["cross_entropy"]["boxes"]
-    assert losses["focal"]["classes"] < 0.2 * losses["cross_entropy"]["classes"]
+@pytest.mark.parametrize(
+    ("loss", "alpha", "gamma"), [("focal", 0.25, 2.0), ("cross_entropy", None, 0.0)]
+)
+def test_the_class_loss_of_retinanet_is_that_of_every_counted_anchor(loss, alpha, gamma):
+    """Twin, anchor by anchor; cross-entropy is focal loss with γ = 0 and no α."""
+    images, truth = pictures(side=32)
+    for one in truth:
+        one["boxes"] = one["boxes"] / 2
+    # Anchors of the boxes' size: of larger ones, many would overlap a box by just as much.
+    few = {"levels": 2, "anchor": 1.5, "ratios": (0.7, 1.0), "scales": (1.0,)}
+    network = tiny("retinanet", loss=loss, **few)
+    torch.nn.init.normal_(network.head.class_out.weight, generator=generator(5))
+    sums, positives = 0.0, 0
+    # tiny's pyramid begins at stride 8: 4 × 4 and 2 × 2 cells.
+    places = [
+        box
+        for rows, stride in ((4, 8), (2, 16))
+        for box in twin.anchors(rows, rows, stride, 1.5 * stride, (0.7, 1.0), (1.0,)).tolist()
+    ]
+    with torch.no_grad():
+        logits = network.raw(images).logits.double()
+        found = network(images, truth)["classes"]
+    for said, one in zip(logits.tolist(), truth, strict=True):
+        answers = twin.match(one["boxes"].tolist(), places, 0.4, 0.5, best=True)
+        for answer, numbers in zip(answers, said, strict=True):
+            positives += answer >= 0
+            for label, logit in enumerate(numbers if answer != -2 else ()):
+                target = int(answer >= 0 and int(one["labels"][answer]) == label)
+                sums += twin.focal_loss(logit, target, alpha, gamma)
+    assert positives > 2
+    assert float(found) == pytest.approx(sums / positives, rel=1e-4)
+
+
+def test_losses_of_retinanet_that_cannot_be_meant():
     with pytest.raises(InputError, match="loss"):
         tiny("retinanet", loss="hinge")
+    for given in ({"gamma": 1.0}, {"alpha": None}):
+        with pytest.raises(InputError, match=r"focal loss's; leave them out"):
+            tiny("retinanet", loss="cross_entropy", **given)
 
 
 def test_selection_by_hand():

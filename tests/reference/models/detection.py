@@ -130,3 +130,33 @@ def pyramid(weights, maps):
         convolve(x, weights[f"smooth.{i}.weight"], weights[f"smooth.{i}.bias"])
         for i, x in enumerate(merged)
     ]
+
+
+def relation(weights, regions, num_heads):
+    """Hu et al. 2018, equations 1 to 4, with a geometric weight of 1: all regions of an image.
+
+    Each relation feature is Σ_m ω_mn · (W_V f_m), with ω_mn = exp(ω_A,mn) / Σ_k exp(ω_A,kn) and
+    ω_A,mn = dot(W_K f_m, W_Q f_n) / √d_k; those of all heads, side by side, go through one layer.
+    """
+    parts = {}
+    for name in ("query", "key", "value"):
+        matrix = weights[f"{name}.weight"][:, :, 0, 0]
+        bias = weights.get(f"{name}.bias", np.zeros(len(matrix)))
+        parts[name] = [matrix @ region + bias for region in regions]
+    width = len(parts["query"][0]) // num_heads
+    found = []
+    for n in range(len(regions)):
+        together = []
+        for head in range(num_heads):
+            mine = slice(head * width, (head + 1) * width)
+            scores = [
+                float(parts["key"][m][mine] @ parts["query"][n][mine]) / math.sqrt(width)
+                for m in range(len(regions))
+            ]
+            powers = [math.exp(score) for score in scores]
+            values = [parts["value"][m][mine] for m in range(len(regions))]
+            shares = [power / sum(powers) for power in powers]
+            together.append(sum(s * v for s, v in zip(shares, values, strict=True)))
+        last = weights["project.weight"][:, :, 0, 0]
+        found.append(last @ np.concatenate(together) + weights["project.bias"])
+    return np.array(found)

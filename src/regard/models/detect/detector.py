@@ -17,6 +17,7 @@ from regard.core.nms import batched_nms
 from regard.core.shapes import Images
 from regard.models.detect.backbone import Backbone
 from regard.models.detect.context_attention import ContextAttention
+from regard.models.detect.region_attention import RegionAttention
 from regard.models.registry import Places
 
 Truth = list[dict[str, Tensor]]
@@ -96,7 +97,8 @@ class Detector(nn.Module):
         backbone: gives the maps.
         classes: how many.
         selection: which places become detections.
-        places: where attention goes in the parts of the network: `backbone`, `neck`, `head`.
+        places: where attention goes in the parts of the network: `backbone`, `neck`, `head`. (For
+            regions of interest, `rois`, there are `slots`.)
 
     """
 
@@ -128,24 +130,45 @@ class Detector(nn.Module):
         """Return what is said of every place."""
         raise NotImplementedError
 
+    def countable(self, images: Images) -> object:
+        """Run what is the same for images of any content, so that operations can be counted."""
+        return self.raw(images)
+
     def losses(self, images: Images, truth: Truth) -> Losses:
         """Return the losses by name."""
         raise NotImplementedError
 
-    def context_slots(self, part: str) -> list[ContextAttention]:
-        """Return where attention with a context stands in a part of the network.
+    def slots(self, part: str, *, context: bool) -> list[ContextAttention | RegionAttention]:
+        """Return the slots of a part that a mechanism is put into.
+
+        Args:
+            part: `backbone`, `neck`, `head`, or `rois` for the regions of interest.
+            context: whether the mechanism takes a second map.
+
+        Returns:
+            None where a mechanism of one map stands behind modules (see `places`).
 
         Raises:
-            InputError: nowhere.
+            InputError: the mechanism has no place there.
 
         """
-        place = {"neck": self.neck, "head": self.head}.get(part)
-        found = [] if place is None else [*place.modules()]
-        slots = [module for module in found if isinstance(module, ContextAttention)]
+        if part != "rois" and not context:
+            return []
+        kind = RegionAttention if part == "rois" else ContextAttention
+        place = {"neck": "neck", "head": "head", "rois": "head"}.get(part)
+        inside = getattr(self, place, None) if place else None
+        modules = [] if inside is None else inside.modules()
+        slots = [module for module in modules if isinstance(module, kind)]
+        name = type(self).__name__
+        if part == "rois" and not slots:
+            raise InputError(
+                f"{name} has no regions of interest to attend to one another; write @head for "
+                "its cells, or take faster_rcnn"
+            )
         if not slots:
             raise InputError(
-                f"a mechanism that takes a second map has no place at {part!r} in "
-                f"{type(self).__name__}; write @neck or @head"
+                f"a mechanism that takes a second map has no place at {part!r} in {name}; write "
+                "@neck or @head"
             )
         return slots
 

@@ -7,7 +7,7 @@ refined in the same way for every class, that the head is narrower, and in fewer
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,9 @@ from regard.models.detect.fpn import FeaturePyramid
 from regard.models.detect.matching import match
 from regard.models.detect.parts import part_places
 from regard.models.detect.proposals import RegionProposals, level_of, sample
+from regard.models.detect.region_attention import RegionAttention
 from regard.models.detect.roi_align import roi_align
-from regard.models.registry import Places, register
+from regard.models.registry import Places, Widening, register
 
 _SPREAD = (0.1, 0.1, 0.2, 0.2)
 """Standard deviations of a proposal's offsets: Fast R-CNN (arXiv 1504.08083) has them be 1."""
@@ -43,6 +44,9 @@ class RoiHead(nn.Module):
         side: cells of a region's map along each axis.
         width: of the two dense layers.
 
+    Attributes:
+        relations: behind each dense layer, a slot for attention between the regions of an image.
+
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class RoiHead(nn.Module):
             nn.Linear(width, width),
             nn.ReLU(inplace=True),
         )
+        self.relations = nn.ModuleList(RegionAttention(width, channels) for _ in range(2))
         self.class_out = nn.Linear(width, classes + 1)
         self.box_out = nn.Linear(width, 4)
         nn.init.normal_(self.class_out.weight, 0.0, 0.01)
@@ -76,10 +81,25 @@ class RoiHead(nn.Module):
         # Where a region lies would be rounded to cells in half precision.
         with torch.autocast(pyramid[0].device.type, enabled=False):
             regions = self._pool([level.float() for level in pyramid], boxes)
-        image = torch.cat([torch.full((len(each),), i) for i, each in enumerate(boxes)])
-        context = pyramid[-1][image.to(regions.device)]
-        regions = self.regions(self.attend(regions, context))
-        hidden = self.dense(regions.flatten(1))
+        return self.judge(regions, [len(each) for each in boxes], pyramid[-1])
+
+    def judge(self, regions: Tensor, counts: list[int], context: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `forward` does of regions that were read already.
+
+        Args:
+            regions: (roi, channel, side, side), one image after the other.
+            counts: how many each image has.
+            context: the coarsest map of each image.
+
+        """
+        image = torch.cat([torch.full((count,), i) for i, count in enumerate(counts)])
+        around = context[image.to(regions.device)]
+        hidden = self.regions(self.attend(regions, around)).flatten(1)
+        relations = iter(self.relations)
+        for layer in self.dense:
+            hidden = layer(hidden)
+            if isinstance(layer, nn.Linear):
+                hidden = next(relations)(hidden, counts, context)
         return self.class_out(hidden).float(), self.box_out(hidden).float()
 
     def _pool(self, pyramid: list[Tensor], boxes: list[Tensor]) -> Tensor:
@@ -161,6 +181,15 @@ class FasterRCNN(Detector):
         ]
         return Raw(*(torch.stack(each) for each in zip(*filled, strict=True)))
 
+    def countable(self, images: Images) -> None:
+        """Run all but the choice of proposals and RoIAlign, on as many regions as may be."""
+        pyramid = self.neck(self.backbone(images))
+        for level in pyramid:
+            self.proposals.on_level(level)
+        head, most = cast("RoiHead", self.head), self.proposals.most
+        regions = images.new_zeros(len(images) * most, pyramid[0].shape[1], head.side, head.side)
+        head.judge(regions, [most] * len(images), pyramid[-1])
+
     def losses(self, images: Images, truth: Truth) -> Losses:
         """Return the losses of the proposals, and those of classes and boxes."""
         pyramid = self.neck(self.backbone(images))
@@ -198,7 +227,10 @@ class FasterRCNN(Detector):
     size=64,
     places=Places(gate="backbone", mixing="backbone"),
     task="detect",
+    widens=Widening("channels"),
 )
-def faster_rcnn(classes: int, *, backbone: str = "resnet18", **options: Any) -> nn.Module:
+def faster_rcnn(
+    classes: int, *, backbone: str = "resnet18", channels: int = 64, **options: Any
+) -> nn.Module:
     """Two stages: proposals on a pyramid of 64 channels, RoIAlign of 7 × 7, two dense layers."""
-    return FasterRCNN(classes, backbone=backbone, **options)
+    return FasterRCNN(classes, backbone=backbone, channels=channels, **options)

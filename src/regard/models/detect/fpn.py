@@ -62,8 +62,9 @@ class FeaturePyramid(nn.Module):
                     nn.init.zeros_(module.bias)
 
     def forward(self, features: list[Tensor]) -> list[Tensor]:
-        """Maps of the backbone, the finest first, to those of the pyramid."""
-        lateral = [layer(x) for layer, x in zip(self.lateral, features, strict=True)]
+        """Maps of the backbone, the finest first, to those of the pyramid; more are not read."""
+        read = features[: len(self.lateral)]
+        lateral = [layer(x) for layer, x in zip(self.lateral, read, strict=True)]
         merged = [lateral[-1]]
         for level in reversed(range(len(self.attend))):
             fine, coarse = lateral[level], merged[0]

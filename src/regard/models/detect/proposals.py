@@ -75,9 +75,9 @@ class RegionProposals(nn.Module):
         """
         scores, offsets, anchors = [], [], []
         for level, stride, cell in zip(pyramid, self.strides, self.cells, strict=True):
-            hidden = self.conv(level).relu()
-            scores.append(flat(self.objectness(hidden).float(), 1)[..., 0])
-            offsets.append(flat(self.offsets(hidden).float(), 4))
+            score, offset = self.on_level(level)
+            scores.append(score)
+            offsets.append(offset)
             rows, cols = level.shape[2:]
             anchors.append(level_anchors(rows, cols, stride, cell.to(level.device)))
         proposals = [
@@ -90,6 +90,12 @@ class RegionProposals(nn.Module):
             torch.cat(scores, 1), torch.cat(offsets, 1), torch.cat(anchors), truth
         )
         return proposals, losses
+
+    def on_level(self, level: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (batch, anchor) and offsets (batch, anchor, 4) of a map's anchors."""
+        hidden = self.conv(level).relu()
+        scores = flat(self.objectness(hidden).float(), 1)[..., 0]
+        return scores, flat(self.offsets(hidden).float(), 4)
 
     @torch.no_grad()
     def _of_image(

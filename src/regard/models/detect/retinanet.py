@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from regard.attention.options import one_of
 from regard.core.boxes import iou
+from regard.core.errors import InputError
 from regard.core.shapes import Images
 from regard.models.detect.anchors import cell_anchors, decode, encode, level_anchors
 from regard.models.detect.backbone import read_backbone
@@ -22,11 +23,14 @@ from regard.models.detect.focal_loss import focal_loss
 from regard.models.detect.fpn import FeaturePyramid
 from regard.models.detect.matching import IGNORED, match
 from regard.models.detect.parts import part_places
-from regard.models.detect.towers import Towers
+from regard.models.detect.towers import TOWERS_WIDER, Towers
 from regard.models.registry import Places, register
 
 _SMOOTH = 1 / 9
 """Where the smooth L1 loss turns from a parabola into a line."""
+
+_ALPHA, _GAMMA = 0.25, 2.0
+"""The paper's best."""
 
 
 class RetinaNet(Detector):
@@ -41,10 +45,13 @@ class RetinaNet(Detector):
         depth: convolutions of each of the head's towers.
         anchor: side of the square anchor of scale 1, in strides of its level.
         ratios, scales: the anchors of a cell are their combinations.
-        loss: `focal`, or `cross_entropy` for the paper's baseline.
-        alpha, gamma: of the focal loss.
+        loss: `focal`, or `cross_entropy`, the paper's baseline: γ = 0 and no α.
+        alpha, gamma: of the focal loss; with cross-entropy they are left as they are.
         prior: the probability of an object that the head starts with.
         selection: which places become detections.
+
+    Raises:
+        InputError: no such loss, or alpha or gamma for cross-entropy.
 
     """
 
@@ -61,8 +68,8 @@ class RetinaNet(Detector):
         ratios: Sequence[float] = (0.5, 1.0, 2.0),
         scales: Sequence[float] = (1.0, 2 ** (1 / 3), 2 ** (2 / 3)),
         loss: str = "focal",
-        alpha: float | None = 0.25,
-        gamma: float = 2.0,
+        alpha: float | None = _ALPHA,
+        gamma: float = _GAMMA,
         prior: float = 0.01,
         selection: Selection | None = None,
     ) -> None:
@@ -79,6 +86,11 @@ class RetinaNet(Detector):
         self.head = Towers(channels, depth, anchors * classes, anchors * 4, prior=prior)
         self.focal = {"alpha": alpha, "gamma": gamma}
         if loss == "cross_entropy":
+            if (alpha, gamma) != (_ALPHA, _GAMMA):
+                raise InputError(
+                    f"alpha={alpha} and gamma={gamma} are the focal loss's; leave them out with "
+                    'loss="cross_entropy"'
+                )
             self.focal = {"alpha": None, "gamma": 0.0}
         self.selection = selection or Selection()
         self.places = part_places(self.backbone)
@@ -126,7 +138,10 @@ class RetinaNet(Detector):
     size=64,
     places=Places(gate="backbone", mixing="backbone"),
     task="detect",
+    widens=TOWERS_WIDER,
 )
-def retinanet(classes: int, *, backbone: str = "resnet18", **options: Any) -> nn.Module:
+def retinanet(
+    classes: int, *, backbone: str = "resnet18", channels: int = 64, **options: Any
+) -> nn.Module:
     """RetinaNet: a pyramid of 64 channels, four levels from stride 8 on, nine anchors a cell."""
-    return RetinaNet(classes, backbone=backbone, **options)
+    return RetinaNet(classes, backbone=backbone, channels=channels, **options)

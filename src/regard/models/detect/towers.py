@@ -10,9 +10,13 @@ from torch import Tensor, nn
 from regard.attention.options import at_least
 from regard.models.detect.context_attention import ContextAttention
 from regard.models.detect.focal_loss import prior_bias
+from regard.models.registry import Widening
 
 _GROUP = 8
 """Channels that are normalised together, at least."""
+
+TOWERS_WIDER = Widening("channels", step=_GROUP)
+"""By whole groups: a wider network is to be normalised as the one that it is compared with."""
 
 
 class Towers(nn.Module):

@@ -23,7 +23,7 @@ from regard.models.detect.distribution import distribution_focal_loss, expected
 from regard.models.detect.fpn import FeaturePyramid
 from regard.models.detect.parts import part_places
 from regard.models.detect.task_aligned import assign
-from regard.models.detect.towers import Towers
+from regard.models.detect.towers import TOWERS_WIDER, Towers
 from regard.models.registry import Places, register
 
 _BOX_WEIGHT = 2.0
@@ -163,7 +163,10 @@ def _distances(boxes: Tensor, centres: Tensor) -> Tensor:
     size=64,
     places=Places(gate="backbone", mixing="backbone"),
     task="detect",
+    widens=TOWERS_WIDER,
 )
-def yolo(classes: int, *, backbone: str = "resnet18", **options: Any) -> nn.Module:
+def yolo(
+    classes: int, *, backbone: str = "resnet18", channels: int = 64, **options: Any
+) -> nn.Module:
     """One stage, no anchors: three levels from stride 8 on, 64 channels, decoupled head."""
-    return Yolo(classes, backbone=backbone, **options)
+    return Yolo(classes, backbone=backbone, channels=channels, **options)

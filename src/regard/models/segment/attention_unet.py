@@ -15,6 +15,7 @@ from regard.models.registry import register
 from regard.models.segment.unet import (
     PLACES,
     SIZE,
+    WIDER,
     DecoderBlock,
     UNet,
     encoder_for,
@@ -48,7 +49,7 @@ class AttentionUNet(UNet):
     size=SIZE,
     places=PLACES,
     task="segment",
-    widens="width",
+    widens=WIDER,
 )
 def attention_unet(
     classes: int, *, encoder: str = "plain", width: int = 32, widest: int = 512

@@ -15,7 +15,7 @@ from torch import nn
 from regard.attention.options import at_least
 from regard.core.errors import InputError
 from regard.core.shapes import FeatureMap, OutputMap
-from regard.models.registry import Places, register
+from regard.models.registry import Places, Widening, register
 from regard.models.segment.encoder import make_encoder
 from regard.models.segment.unet import SIZE, enlarged
 
@@ -88,7 +88,7 @@ class FCN(nn.Module):
     size=SIZE,
     places=Places(gate="context.2", mixing="context.2"),
     task="segment",
-    widens="width",
+    widens=Widening("width"),
 )
 def fcn(
     classes: int,

@@ -15,12 +15,14 @@ from torch.nn import functional as F
 from regard.attention.options import at_least
 from regard.core.errors import InputError
 from regard.core.shapes import FeatureMap, OutputMap
-from regard.models.registry import Places, register
+from regard.models.registry import Places, Widening, register
 from regard.models.segment.encoder import make_encoder
 from regard.models.segment.plain_encoder import double_convolution
 
 PLACES = Places(gate="decoder.*", mixing="bottom")
 """Gates behind every decoder block (Roy, Navab, Wachinger 2018, arXiv 1803.02579, do so too)."""
+
+WIDER = Widening("width", along=("widest",))
 
 SIZE = 224
 
@@ -100,7 +102,7 @@ class UNet(nn.Module):
     size=SIZE,
     places=PLACES,
     task="segment",
-    widens="width",
+    widens=WIDER,
 )
 def unet(classes: int, *, encoder: str = "plain", width: int = 32, widest: int = 512) -> UNet:
     """U-Net on any encoder; on its own one, which has the decoder's width, the paper's at 64."""
