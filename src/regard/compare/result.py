@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable
 from typing import Any
 
+from regard.compare.agreement import day, late
 from regard.compare.findings import Measured, findings
 from regard.compare.store import Store
 from regard.compare.study import Study, Variant
@@ -73,17 +74,17 @@ def _slower(ours: dict[int, float], plain: dict[int, float]) -> float | None:
 def _about(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]) -> dict[str, Any]:
     trained = [row for row in rows.values() if "diverged" not in row]
     tests = [test for trial in trials if (test := store.test(trial)) is not None]
-    told = study.to_json()
+    told, read = study.to_json(), day(store.fact("test_read"))
     return {
         **{name: told[name] for name in ("name", "task", "data", "seeds", "match", "recipe")},
         **{name: told[name] for name in ("options", "match_tolerance", "learning_rates")},
         "metric": METRICS[study.task],
         "epochs": study.every_recipe.epochs,
         "command": store.fact("command"),
-        "date": max((row["date"] for row in trained), default=store.fact("test_read")),
+        "date": max((row["date"] for row in trained), default=read),
         "hardware": ", ".join(sorted({f"{r['hardware']}, {r['precision']}" for r in trained})),
         "versions": trained[0]["versions"] if trained else {},
-        "test_read": store.fact("test_read"),
+        "test_read": read,
         "test_images": tests[0]["images"] if tests else 0,
         "notes": _notes(store, study, trials, rows),
     }
@@ -91,17 +92,15 @@ def _about(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]
 
 def _notes(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]) -> list[str]:
     notes = list(store.fact("notes") or [])
+    added = late(study, store.fact("planned") or {}, store.fact("test_read"))
+    notes += [] if added is None else [added]
+    notes += _waiting(store, trials, rows)
     notes += [
         f"{trial.words} diverged and is left out of the comparison: {rows[trial.key]['diverged']}"
         for trial in trials
         if "diverged" in rows.get(trial.key, {})
     ]
-    made = {(row.get("hardware"), row.get("precision")) for row in rows.values()} - {(None, None)}
-    if len(made) > 1:
-        notes.append(
-            "runs were made on different hardware or with different precision; training times "
-            "are not to be compared"
-        )
+    notes += _made_differently(rows)
     if study.learning_rates:
         chosen = sorted(
             {
@@ -113,5 +112,44 @@ def _notes(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]
         notes.append(
             f"learning rates, chosen among {', '.join(f'{r:g}' for r in study.learning_rates)} on "
             f"{study.validation:.0%} of the training images: {', '.join(chosen)}"
+        )
+    return notes
+
+
+def _waiting(store: Store, trials: list[Trial], rows: dict[Any, Row]) -> list[str]:
+    """Say what is not in yet, of a study that still grows or that was merged in part."""
+    left = [
+        trial
+        for trial in trials
+        if trial.key not in rows
+        or ("diverged" not in rows[trial.key] and store.test(trial) is None)
+    ]
+    if not left:
+        return []
+    return [
+        f"the study is not finished: {len(left)} of {len(trials)} runs are not in yet (the first: "
+        f"{left[0].words}), and what is said here may change"
+    ]
+
+
+def _made_differently(rows: dict[Any, Row]) -> list[str]:
+    """Say where runs were made on different machines or with different versions."""
+    notes = []
+    for what, of in (
+        ("hardware or with different precision", lambda row: (row["hardware"], row["precision"])),
+        ("versions", lambda row: tuple(sorted(row["versions"].items()))),
+    ):
+        made: dict[tuple[str, int], set[Any]] = {}
+        for (model, _, seed, _), row in rows.items():
+            if "diverged" not in row:
+                made.setdefault((model, seed), set()).add(of(row))
+        if len(set().union(*made.values())) < 2:
+            continue
+        within = any(len(each) > 1 for each in made.values())
+        notes.append(
+            f"runs were made on different {what}, also within a seed; training times are not to "
+            "be compared"
+            if within
+            else f"runs were made on different {what}, but those of one seed alike"
         )
     return notes

@@ -11,6 +11,9 @@ from regard.train import Recipe
 
 Role = Literal["plain", "attention", "matched"]
 
+ROLES = ("plain", "attention", "matched")
+"""In the order in which they are shown."""
+
 PLAIN = "none"
 
 _OWN = {"data", "model", "model_options", "attention", "seed", "validation", "recipe"}
