@@ -130,12 +130,14 @@ def test_a_folder_with_another_study_is_refused(tmp_path, monkeypatch):
             agreed(store, study(models=("resnet20",)))
 
 
-def test_a_diverged_run_is_left_out_and_said(tmp_path, monkeypatch):
+def test_a_diverged_run_has_no_figure_and_is_said(tmp_path, monkeypatch):
     Faked(monkeypatch, diverges=lambda trial: trial.variant.name == "eca" and trial.seed == 1)
     found = run(study(), tmp_path, quiet=True)
     assert found["variants"][1]["seeds"] == [0]
     (note,) = found["study"]["notes"]
-    assert "eca, seed 1 diverged and is left out" in note
+    assert "eca, seed 1 diverged; it is in no mean" in note
+    assert found["variants"][1]["diverged"] == [1]
+    assert "; 1 of 2 runs diverged" in found["variants"][1]["sentence"]
 
 
 def test_every_variant_gets_the_learning_rate_that_is_best_for_it(tmp_path, monkeypatch):

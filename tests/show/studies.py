@@ -73,6 +73,7 @@ def variant(name, role, values, *, model="resnet8", **changes):
         "training_time": 1.0,
         "seeds": list(range(len(values))),
         "values": [float(value) for value in values],
+        "diverged": [],
         "summary": summary(values),
         "against_plain": None,
         "against_matched": None,

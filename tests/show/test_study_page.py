@@ -66,6 +66,15 @@ def test_every_number_is_there_rounded():
         assert number in words, number
 
 
+def test_runs_that_diverged_are_counted_beside_the_mean(page):
+    assert "diverged" not in said(page)
+    found = small()
+    found["variants"][1]["diverged"] = [5, 6]
+    assert "n = 5, sd 0.31 2 diverged" in re.sub(
+        r"sd 0\.\d\d", "sd 0.31", said(study_page.html(found))
+    )
+
+
 def test_notes_command_versions_hardware_seeds_and_recipe_are_shown(page):
     words = said(page)
     for expected in (

@@ -43,6 +43,7 @@ def result(store: Store) -> dict[str, Any]:
             latency=latency.get(f"{v.model} {v.name}"),
             training_time=_slower(speeds[v], speeds[plain[v.model]]),
             values=_values(store, v, trials),
+            diverged=[t.seed for t in trials if t.variant == v and _diverged(rows, t)],
             curves=[rows[t.key]["curves"] for t in trials if t.variant == v and t.key in rows],
         )
         for v in variants
@@ -57,6 +58,10 @@ def result(store: Store) -> dict[str, Any]:
 def _values(store: Store, variant: Variant, trials: Iterable[Trial]) -> dict[int, float]:
     mine = ((trial.seed, store.test(trial)) for trial in trials if trial.variant == variant)
     return {seed: test["value"] for seed, test in mine if test is not None}
+
+
+def _diverged(rows: dict[Any, Row], trial: Trial) -> bool:
+    return "diverged" in rows.get(trial.key, {})
 
 
 def _speeds(variant: Variant, trials: Iterable[Trial], rows: dict[Any, Row]) -> dict[int, float]:
@@ -96,9 +101,10 @@ def _notes(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]
     notes += [] if added is None else [added]
     notes += _waiting(store, trials, rows)
     notes += [
-        f"{trial.words} diverged and is left out of the comparison: {rows[trial.key]['diverged']}"
+        f"{trial.words} diverged; it is in no mean, and what would favour its side is not "
+        f"claimed: {rows[trial.key]['diverged']}"
         for trial in trials
-        if "diverged" in rows.get(trial.key, {})
+        if _diverged(rows, trial)
     ]
     notes += _made_differently(rows)
     if study.learning_rates:
@@ -121,8 +127,7 @@ def _waiting(store: Store, trials: list[Trial], rows: dict[Any, Row]) -> list[st
     left = [
         trial
         for trial in trials
-        if trial.key not in rows
-        or ("diverged" not in rows[trial.key] and store.test(trial) is None)
+        if trial.key not in rows or (not _diverged(rows, trial) and store.test(trial) is None)
     ]
     if not left:
         return []

@@ -85,8 +85,13 @@ def _line(name: str, variant: Variant, variants: Sequence[Variant]) -> list[str]
         *_compared(variant["against_plain"]),
         *_compared(variant["against_matched"]),
         *(f"**{text}**" if front.get(axis) else text for axis, text in costs),
-        str(variant["summary"]["n"]),
+        _runs(variant),
     ]
+
+
+def _runs(variant: Variant) -> str:
+    lost = len(variant["diverged"])
+    return f"{variant['summary']['n']}" + (f" ({lost} diverged)" if lost else "")
 
 
 def _compared(found: Difference | None) -> tuple[str, str]:

@@ -167,7 +167,7 @@ def _line(name: str, variant: Variant, variants: Sequence[Variant]) -> dict[str,
         "role": role(variant, variants),
         "mark": finding_mark(variant["finding"]),
         "cells": [
-            _summary(variant["summary"]),
+            _summary(variant["summary"], len(variant["diverged"])),
             _difference(variant["against_plain"]),
             _difference(variant["against_matched"]),
             *(
@@ -182,11 +182,13 @@ def _line(name: str, variant: Variant, variants: Sequence[Variant]) -> dict[str,
     }
 
 
-def _summary(found: Mapping[str, Any]) -> Cell:
+def _summary(found: Mapping[str, Any], diverged: int) -> Cell:
     ends = interval(found["low"], found["high"])
     spread = number(found["sd"])
     under = [ends] if ends else []
     under.append(f"n = {found['n']}" + ("" if spread is None else f", sd {100 * spread:.2f}"))
+    if diverged:
+        under.append(f"{diverged} diverged")
     return Cell(number(found["mean"]), accuracy({**found, "low": None}), tuple(under))
 
 
