@@ -99,6 +99,10 @@ def other_recipe(told):
     told["study"]["recipe"]["lr"] = 0.05
 
 
+def other_margin(told):
+    told["study"]["margin"] = 0.01
+
+
 def other_data(told):
     for line in told["runs"]:
         line["run"]["data"] = "beef"
@@ -117,6 +121,7 @@ def other_network(told):
     ("change", "message"),
     [
         (other_recipe, r"recipe: lr is 0.2 and there 0.05"),
+        (other_margin, "margin is 0.002 and there 0.01"),
         (other_data, "fingerprint f00d and there beef"),
         (other_test_split, "test images is 100 and there 99"),
         (other_network, r"parameters of resnet8\(width=2\) eca is"),

@@ -142,6 +142,8 @@ def study(variants=None, *, pictures=0, **changes):
         "seeds": seeds,
         "epochs": 10,
         "match": "parameters",
+        "margin": 0.002,
+        "effect": 0.003,
         "recipe": {"optimiser": "sgd", "lr": 0.8, "batch": 256, "augment": {"crop": 4}},
         "command": "regard compare configs/cifar10_attention.py",
         "date": "2026-11-23",

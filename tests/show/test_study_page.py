@@ -75,6 +75,14 @@ def test_runs_that_diverged_are_counted_beside_the_mean(page):
     )
 
 
+def test_the_margin_of_the_study_is_the_one_that_is_shown():
+    words = said(study_page.html(small(margin=0.0125, effect=0.004)))
+    assert "within ±1.25 seeds for ±0.4" in words
+    assert "two one-sided t tests within ±1.25 points. Seeds: how many would show ±0.4" in words
+    assert "no difference what lies within ±1.25 points" in words
+    assert "±0.2" not in words
+
+
 def test_notes_command_versions_hardware_seeds_and_recipe_are_shown(page):
     words = said(page)
     for expected in (

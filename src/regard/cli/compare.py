@@ -52,6 +52,9 @@ def compare(
         str | None,
         _study("What widened networks have as much of: parameters, flops, or none."),
     ] = None,
+    margin: Annotated[
+        float | None, _study("What counts as no difference; 0.002 is 0.2 points (the default).")
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -92,6 +95,7 @@ def compare(
         attention=attention,
         seeds=which_seeds(seeds),
         match=match,
+        margin=margin,
         learning_rates=learning_rates,
         recipe=recipe,
         changes={"epochs": epochs, "lr": lr, "batch_size": batch_size},

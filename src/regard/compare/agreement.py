@@ -2,7 +2,8 @@
 
 Seeds and attention may be added. All else decides the numbers that are there. Once the test split
 was read, what is added is said in the report, and learning rates are not looked for again: a choice
-made after the test split was seen is a choice made on it.
+made after the test split was seen is a choice made on it. The margin of equivalence decides no
+number and may change; if it does after the test split was read, the report says so.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,7 +38,8 @@ def agreed(store: Store, study: Study) -> Study:
             whole = study
         else:
             _refuse_changes(store, before, study)
-            whole = grown(before, study)
+            whole = grown(before, study).changed(margin=study.margin)
+            _note_margin(store, before.margin, study.margin)
         store.set_fact("planned", _planned(store, whole, before))
         store.set_fact("study", whole.to_json())
     return whole
@@ -55,7 +57,7 @@ def grown(before: Study, study: Study) -> Study:
 
 
 def differing(before: Study, study: Study, said: str) -> Iterator[tuple[str, str]]:
-    """Yield each field that decides the numbers and differs, and the difference in words.
+    """Yield each field but seeds, attention and name that differs, and the difference in words.
 
     Args:
         before: a study.
@@ -72,13 +74,26 @@ def differing(before: Study, study: Study, said: str) -> Iterator[tuple[str, str
 def _refuse_changes(store: Store, before: Study, study: Study) -> None:
     """Raise InputError where the given study differs in what decides the numbers."""
     folder, read = store.path.parent, store.fact("test_read")
-    for name, change in differing(before, study, "{name} was {old} and is now {new}"):
+    judged_alike = study.changed(margin=before.margin)
+    for name, change in differing(before, judged_alike, "{name} was {old} and is now {new}"):
         if name in _TUNED and read is not None:
             raise InputError(
                 f"{change}, and the test split of {folder} was read on {day(read)}: tuning after "
                 "that would be tuning on the test split; it is not done here"
             )
         raise InputError(f"{change} in the study that {folder} holds; choose another --out")
+
+
+def _note_margin(store: Store, old: float, new: float) -> None:
+    """Keep for the report that the margin was changed after the test split was read."""
+    read = store.fact("test_read")
+    if read is None or old == new:
+        return
+    note = (
+        f"the margin of equivalence was changed from ±{100 * old:g} to ±{100 * new:g} points "
+        f"after the test split was read ({day(read)})"
+    )
+    store.set_fact("notes", list(dict.fromkeys([*(store.fact("notes") or []), note])))
 
 
 def _change(name: str, old: Any, new: Any, said: str) -> str:

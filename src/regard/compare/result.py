@@ -6,6 +6,7 @@ from typing import Any
 
 from regard.compare.agreement import day, late
 from regard.compare.findings import Measured, findings
+from regard.compare.statistics import Rules
 from regard.compare.store import Store
 from regard.compare.study import Study, Variant
 from regard.compare.task import METRICS
@@ -50,9 +51,14 @@ def result(store: Store) -> dict[str, Any]:
     ]
     return {
         "study": _about(store, study, trials, rows),
-        "variants": findings(measured),
+        "variants": findings(measured, rules=rules_of(study)),
         "pictures": store.fact("pictures") or [],
     }
+
+
+def rules_of(study: Study) -> Rules:
+    """Return what a study is judged by."""
+    return Rules(margin=study.margin)
 
 
 def _values(store: Store, variant: Variant, trials: Iterable[Trial]) -> dict[int, float]:
@@ -83,6 +89,8 @@ def _about(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]
     return {
         **{name: told[name] for name in ("name", "task", "data", "seeds", "match", "recipe")},
         **{name: told[name] for name in ("options", "match_tolerance", "learning_rates")},
+        "margin": study.margin,
+        "effect": rules_of(study).effect,
         "metric": METRICS[study.task],
         "epochs": study.every_recipe.epochs,
         "command": store.fact("command"),

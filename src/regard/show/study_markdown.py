@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from regard.show.study_curves import caption
-from regard.show.study_page import STATISTICS, about, described, sentences, statistics
+from regard.show.study_page import about, described, sentences, statistics, statistics_columns
 from regard.show.study_words import (
     AXES,
     Difference,
@@ -13,6 +13,7 @@ from regard.show.study_words import (
     accuracy,
     cost,
     difference,
+    margin,
     names,
     probability,
     role,
@@ -102,7 +103,9 @@ def _all_statistics(found: Found) -> str:
     rows = statistics(found)
     if not rows:
         return ""
-    table = _table(STATISTICS, [[literal(value) for value in row] for row in rows])
+    table = _table(
+        statistics_columns(found["study"]), [[literal(value) for value in row] for row in rows]
+    )
     return f"<details><summary>All statistics</summary>\n\n{table}\n\n</details>"
 
 
@@ -119,6 +122,7 @@ def _made(found: Found) -> list[str]:
         "versions": versions,
         "date": study["date"],
         "test split": read + images,
+        "no difference": f"what lies within {margin(study['margin'])} points",
         "recipe": recipe,
     }
     return [f"{name}: {literal(value)}" for name, value in facts.items() if value]

@@ -22,6 +22,7 @@ from regard.show.study_words import (
     difference,
     finding_mark,
     interval,
+    margin,
     names,
     number,
     plain_number,
@@ -36,12 +37,6 @@ STYLES = ("walk.css", "verdict.css", "methods_table.css", "study.css")
 
 COMPARISONS = {"against_plain": "over the plain network", "against_matched": "over the matched one"}
 """The differences that a variant has, and how they are called."""
-
-STATISTICS = (
-    "variant", "compared", "n", "difference [95 %]", "bootstrap [95 %]", "effect size", "p",
-    "p corrected", "p of the t test", "p of equivalence", "within ±0.2", "seeds for ±0.3",
-)  # fmt: skip
-"""What the columns of `statistics` hold."""
 
 _COLUMNS = (
     ("finding", ""),
@@ -86,7 +81,9 @@ def html(found: Found) -> str:
         curves_show=caption(found),
         columns=[(name.format(metric=study["metric"]), under) for name, under in _COLUMNS],
         lines=[_line(name, one, variants) for name, one in zip(called, variants, strict=True)],
-        tests=STATISTICS,
+        tests=statistics_columns(study),
+        margin=margin(study["margin"]),
+        effect=margin(study["effect"]),
         statistics=statistics(found),
         pictures=pictures,
         recipe=described(study["recipe"] or {}),
@@ -112,6 +109,16 @@ def sentences(found: Found) -> list[tuple[Mark | None, str]]:
         (finding_mark(variant["finding"]), variant["sentence"])
         for variant in found["variants"]
         if variant["sentence"]
+    ]
+
+
+def statistics_columns(study: Mapping[str, Any]) -> list[str]:
+    """Return what the columns of `statistics` hold."""
+    return [
+        *("variant", "compared", "n", "difference [95 %]", "bootstrap [95 %]", "effect size", "p"),
+        *("p corrected", "p of the t test", "p of equivalence"),
+        f"within {margin(study['margin'])}",
+        f"seeds for {margin(study['effect'])}",
     ]
 
 
