@@ -144,6 +144,7 @@ def study(variants=None, *, pictures=0, **changes):
         "match": "parameters",
         "margin": 0.002,
         "effect": 0.003,
+        "bootstrap_from": 5,
         "recipe": {"optimiser": "sgd", "lr": 0.8, "batch": 256, "augment": {"crop": 4}},
         "command": "regard compare configs/cifar10_attention.py",
         "date": "2026-11-23",

@@ -75,6 +75,19 @@ def test_runs_that_diverged_are_counted_beside_the_mean(page):
     )
 
 
+def test_where_there_is_no_bootstrap_interval_the_page_says_why():
+    def told(n, low=None):
+        one = studies.difference([0.8, 0.9], [0.7, 0.7], n=n, bootstrap_low=low, bootstrap_high=low)
+        variant = studies.variant("eca", "attention", [0.8, 0.9], against_plain=one)
+        return study_page.statistics(studies.study([variant]))[0][4]
+
+    assert told(4) == "none below 5 seeds"
+    assert told(5) == "none: most seeds are alike"
+    assert told(5, 0.001) == "[0.10, 0.10]"
+    words = said(study_page.html(small()))
+    assert "it is given from 5 seeds on, and holds the truth in 92 to 95 %" in words
+
+
 def test_the_margin_of_the_study_is_the_one_that_is_shown():
     words = said(study_page.html(small(margin=0.0125, effect=0.004)))
     assert "within ±1.25 seeds for ±0.4" in words

@@ -6,6 +6,7 @@ from typing import Any
 
 from regard.compare.agreement import day, late
 from regard.compare.findings import Measured, findings
+from regard.compare.intervals import FEWEST
 from regard.compare.statistics import Rules
 from regard.compare.store import Store
 from regard.compare.study import Study, Variant
@@ -91,6 +92,7 @@ def _about(store: Store, study: Study, trials: list[Trial], rows: dict[Any, Row]
         **{name: told[name] for name in ("options", "match_tolerance", "learning_rates")},
         "margin": study.margin,
         "effect": rules_of(study).effect,
+        "bootstrap_from": FEWEST,
         "metric": METRICS[study.task],
         "epochs": study.every_recipe.epochs,
         "command": store.fact("command"),

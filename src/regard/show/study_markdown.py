@@ -4,7 +4,14 @@ import re
 from collections.abc import Sequence
 
 from regard.show.study_curves import caption
-from regard.show.study_page import about, described, sentences, statistics, statistics_columns
+from regard.show.study_page import (
+    ABOUT_BOOTSTRAP,
+    about,
+    described,
+    sentences,
+    statistics,
+    statistics_columns,
+)
 from regard.show.study_words import (
     AXES,
     Difference,
@@ -106,7 +113,8 @@ def _all_statistics(found: Found) -> str:
     table = _table(
         statistics_columns(found["study"]), [[literal(value) for value in row] for row in rows]
     )
-    return f"<details><summary>All statistics</summary>\n\n{table}\n\n</details>"
+    about = ABOUT_BOOTSTRAP.format(found["study"]["bootstrap_from"])
+    return f"<details><summary>All statistics</summary>\n\n{table}\n\n{about}\n\n</details>"
 
 
 def _made(found: Found) -> list[str]:

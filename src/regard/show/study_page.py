@@ -38,6 +38,13 @@ STYLES = ("walk.css", "verdict.css", "methods_table.css", "study.css")
 COMPARISONS = {"against_plain": "over the plain network", "against_matched": "over the matched one"}
 """The differences that a variant has, and how they are called."""
 
+ABOUT_BOOTSTRAP = (
+    "The t interval decides. The bootstrap interval (studentised) is a second opinion that may lean "
+    "to one side; it is given from {} seeds on, and holds the truth in 92 to 95 % of simulated "
+    "studies where it should in 95 %."
+)
+"""What is to be known of the bootstrap interval; pinned to the calibration by a test."""
+
 _COLUMNS = (
     ("finding", ""),
     ("{metric}", "mean, 95 % interval"),
@@ -84,6 +91,7 @@ def html(found: Found) -> str:
         tests=statistics_columns(study),
         margin=margin(study["margin"]),
         effect=margin(study["effect"]),
+        about_bootstrap=ABOUT_BOOTSTRAP.format(study["bootstrap_from"]),
         statistics=statistics(found),
         pictures=pictures,
         recipe=described(study["recipe"] or {}),
@@ -126,7 +134,7 @@ def statistics(found: Found) -> list[list[str]]:
     """Return all that was computed of each difference: one line a variant and comparison."""
     variants = found["variants"]
     return [
-        [name, said, *_tests(variant[key])]
+        [name, said, *_tests(variant[key], found["study"]["bootstrap_from"])]
         for name, variant in zip(names(variants), variants, strict=True)
         for key, said in COMPARISONS.items()
         if variant[key]
@@ -141,12 +149,12 @@ def described(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _tests(found: Difference) -> list[str]:
+def _tests(found: Difference, fewest: int) -> list[str]:
     equivalent = found["equivalent"]
     return [
         str(found["n"]),
         difference(found),
-        interval(found["bootstrap_low"], found["bootstrap_high"], signed=True) or "–",
+        _bootstrap(found, fewest),
         plain_number(found["effect_size"]),
         probability(found["p"]),
         probability(found["p_corrected"]),
@@ -155,6 +163,14 @@ def _tests(found: Difference) -> list[str]:
         "–" if equivalent is None else "yes" if equivalent else "no",
         _seeds_needed(found),
     ]
+
+
+def _bootstrap(found: Difference, fewest: int) -> str:
+    """Return the bootstrap interval, or why there is none."""
+    ends = interval(found["bootstrap_low"], found["bootstrap_high"], signed=True)
+    if ends:
+        return ends
+    return f"none below {fewest} seeds" if found["n"] < fewest else "none: most seeds are alike"
 
 
 def _seeds_needed(found: Difference) -> str:
