@@ -40,8 +40,8 @@ COMPARISONS = {"against_plain": "over the plain network", "against_matched": "ov
 
 ABOUT_BOOTSTRAP = (
     "The t interval decides. The bootstrap interval (studentised) is a second opinion that may "
-    "lean to one side; it is given from {} seeds on, and holds the truth in 92 to 95 % of simulated "
-    "studies where it should in 95 %."
+    "lean to one side; it is given from {} seeds on, and holds the truth in 92 to 95 % of "
+    "simulated studies where it should in 95 %."
 )
 """What is to be known of the bootstrap interval; pinned to the calibration by a test."""
 
