@@ -2,6 +2,8 @@
 
 import pytest
 
+from regard.compare.config import which_seeds
+
 WORDS = (
     "--model", "resnet8(width=2)", "--attention", "none,eca", "--match", "none", "--seeds", "2",
     "--epochs", "1", "--batch-size", "16", "--device", "cpu", "--precision", "fp32",
@@ -43,10 +45,41 @@ def test_each_variant_is_shown_on_each_picture_with_a_verdict(finished, regard):
         assert all(shown["level"] for shown in picture["maps"])
 
 
+def test_an_exported_study_merges_into_a_new_one_and_is_told_there(finished, regard, tmp_path):
+    file, place = tmp_path / "part.json", tmp_path / "all"
+    told = regard("compare", "export", finished, "--out", file, "--json")
+    assert told.json == {"file": str(file), "runs": 4, "tests": 4}
+    told = regard("compare", "merge", place, file)
+    assert told.code == 0
+    assert "4 runs and 4 test figures taken" in told.out
+    again = regard("compare", "merge", place, finished, "--json").json
+    assert [(part["runs"], part["known"]) for part in again["parts"]] == [(0, 4)]
+    here, there = (regard("compare", "report", it, "--json").json for it in (finished, place))
+    assert there["variants"] == here["variants"]
+    assert there["study"] == here["study"]
+
+
+def test_seeds_may_be_how_many_or_which():
+    assert which_seeds("5") == 5
+    assert which_seeds("5-7") == (5, 6, 7)
+    assert which_seeds("0, 3,8-9") == (0, 3, 8, 9)
+    assert which_seeds("7-7") == (7,)
+    assert which_seeds(None) is None
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         (("report",), "give one study's folder"),
+        (("export",), "give one study's folder"),
+        (("export", "{empty}"), "holds no study"),
+        (("merge", "a"), "what to merge into it"),
+        (("merge", "{empty}", "{empty}"), "holds no study"),
+        (("report", "a", "--epochs", "3"), "`regard compare report` takes no --epochs"),
+        (("merge", "a", "b", "--out", "c"), "`regard compare merge` takes no --out"),
+        (("--seeds", "9-5"), "give how many, as 5, or which"),
+        (("--seeds", "-1"), "give how many, as 5, or which"),
+        (("--seeds", "0"), "give how many"),
         (("report", "{empty}"), "holds no study"),
         (("nothing.py",), "nothing.py does not exist"),
         (("a.py", "b.py"), "give one study's file"),
@@ -59,7 +92,7 @@ def test_each_variant_is_shown_on_each_picture_with_a_verdict(finished, regard):
 )
 def test_a_mistake_is_one_line_and_code_2(words, message, regard, tmp_path, pictures):
     words = [str(tmp_path) if word == "{empty}" else word for word in words]
-    if not words[0].endswith(".py") and words[0] != "report":
+    if not words[0].endswith(".py") and words[0] not in ("report", "export", "merge"):
         words += ["--data", str(pictures), "--out", str(tmp_path / "study")]
     told = regard("compare", *words)
     assert told.code == 2

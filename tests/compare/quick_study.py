@@ -24,6 +24,7 @@ def leave_run(folder, trial, rate, accuracy=0.5):
         "recipe": {"lr": rate or 0.2},
         "versions": versions(),
         "seed": trial.seed,
+        "data": {"fingerprint": "f00d"},
     }
     (folder / "config.json").write_text(json.dumps(config))
     line = {"epoch": 0, "train_accuracy": accuracy, "images_per_second": 100.0}

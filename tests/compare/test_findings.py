@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,15 @@ from regard.core.errors import InputError
 
 FIELDS = [
     *("model", "name", "attention", "role", "matched_by", "parameters", "flops", "latency"),
-    *("training_time", "seeds", "values", "summary", "against_plain", "against_matched"),
+    *(
+        "training_time",
+        "seeds",
+        "values",
+        "diverged",
+        "summary",
+        "against_plain",
+        "against_matched",
+    ),
     *("finding", "sentence", "on_front", "curves"),
 ]
 
@@ -194,6 +203,38 @@ def test_fronts_are_within_a_network():
     assert fronts["net", "eca"]["training_time"] is None
 
 
+def test_a_run_that_diverged_is_no_seed_and_takes_the_gain_away():
+    plain, eca = variant("none", 0.0, "plain"), variant("eca", 0.006, stream=1)
+    stable = by_name(findings([plain, eca]))["eca"]
+    lost = replace(eca, values={s: v for s, v in eca.values.items() if s != 3}, diverged=[3])
+    found = by_name(findings([plain, lost]))["eca"]
+    assert (stable["finding"], found["finding"]) == ("gain", "open")
+    assert (found["against_plain"]["n"], found["diverged"]) == (9, [3])
+    assert found["against_plain"]["p_corrected"] <= 0.05, "it would be a gain"
+    assert found["sentence"].endswith(
+        "; 1 of 10 runs diverged: no gain is claimed, because the runs that are left flatter it."
+    )
+    # The other way round the gain holds: the plain network is flattered, and behind.
+    fewer = replace(plain, values={s: v for s, v in plain.values.items() if s != 3}, diverged=[3])
+    found = by_name(findings([fewer, eca]))
+    assert found["eca"]["finding"] == "gain"
+    assert "(of the plain network's 1 of 10)" in found["eca"]["sentence"]
+    assert found["none"]["sentence"].endswith("n = 9 seeds; 1 of 10 runs diverged.")
+
+
+def test_a_matched_baseline_that_diverged_explains_no_gain():
+    measured = study()
+    wide = replace(
+        measured[4], values={s: v for s, v in measured[4].values.items() if s}, diverged=[0]
+    )
+    found = by_name(findings([*measured[:4], wide]))["se"]
+    assert found["finding"] == "open"
+    assert found["sentence"].endswith(
+        "(of the matched one's 1 of 10): open, because the runs that are left flatter the matched "
+        "one."
+    )
+
+
 def test_curves_are_passed_through():
     curves = [[{"epoch": 0, "train_loss": 1.9}], [{"epoch": 0, "train_loss": 2.0}]]
     plain = variant("none", 0.0, "plain", curves=curves)
@@ -228,6 +269,10 @@ def test_the_rules_reach_every_finding():
             "the matched baseline 'eca' of 'eca' is itself attention",
         ),
         (lambda: [variant("none", 0.0, "plain", matched_by="x")], "'none' is plain and has the"),
+        (
+            lambda: [Measured("net", "none", "none", "plain", values={3: 0.5}, diverged=(3,))],
+            "'none' at seed 3 has a value and diverged",
+        ),
         (
             lambda: [Measured("net", "none", "none", "plain", values={3: math.nan})],
             "the accuracy of 'none' at seed 3 is nan; give a fraction from 0 to 1",

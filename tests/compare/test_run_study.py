@@ -11,7 +11,7 @@ import pytest
 from filelock import FileLock
 from tests.compare.quick_study import Faked, study
 
-from regard.compare import run
+from regard.compare import run, run_study
 from regard.compare.agreement import agreed
 from regard.compare.progress import StudyProgress
 from regard.compare.store import Store
@@ -123,6 +123,34 @@ def test_tuning_is_refused_once_the_test_split_was_read(tmp_path, monkeypatch):
         run(study(recipe=slower), tmp_path, quiet=True)
 
 
+def test_the_margin_decides_what_is_called_equal_and_no_figure(tmp_path, monkeypatch):
+    Faked(monkeypatch)
+    monkeypatch.setattr(run_study, "test_run", lambda study, folder, device: {
+        "value": 0.8 + 0.0001 * int(folder.name[-1]) * ("eca" in folder.parent.name),
+        "images": 100,
+    })  # fmt: skip
+    asked = study(attention=("eca",), seeds=8)
+    first = run(asked, tmp_path / "a", quiet=True)
+    strict = run(asked.changed(margin=0.0003), tmp_path / "b", quiet=True)
+    ours, theirs = (found["variants"][1]["against_plain"] for found in (first, strict))
+    assert (ours["equivalent"], theirs["equivalent"]) == (True, False)
+    assert (first["study"]["margin"], strict["study"]["margin"]) == (0.002, 0.0003)
+    assert first["study"]["notes"] == strict["study"]["notes"] == []
+    changed = run(asked.changed(margin=0.0003), tmp_path / "a", quiet=True)
+    assert changed["variants"][1]["against_plain"] == theirs
+    (note,) = changed["study"]["notes"]
+    assert "margin of equivalence was changed from ±0.2 to ±0.03 points after the test" in note
+    again = run(asked.changed(margin=0.0003), tmp_path / "a", quiet=True)
+    assert again["study"]["notes"] == [note], "said once"
+
+
+def test_before_the_test_split_is_read_the_margin_may_be_chosen(tmp_path):
+    with Store(tmp_path) as store:
+        agreed(store, study())
+        assert agreed(store, study(margin=0.01)).margin == 0.01
+        assert store.fact("notes") is None
+
+
 def test_a_folder_with_another_study_is_refused(tmp_path, monkeypatch):
     with Store(tmp_path) as store:
         agreed(store, study())
@@ -130,12 +158,14 @@ def test_a_folder_with_another_study_is_refused(tmp_path, monkeypatch):
             agreed(store, study(models=("resnet20",)))
 
 
-def test_a_diverged_run_is_left_out_and_said(tmp_path, monkeypatch):
+def test_a_diverged_run_has_no_figure_and_is_said(tmp_path, monkeypatch):
     Faked(monkeypatch, diverges=lambda trial: trial.variant.name == "eca" and trial.seed == 1)
     found = run(study(), tmp_path, quiet=True)
     assert found["variants"][1]["seeds"] == [0]
     (note,) = found["study"]["notes"]
-    assert "eca, seed 1 diverged and is left out" in note
+    assert "eca, seed 1 diverged; it is in no mean" in note
+    assert found["variants"][1]["diverged"] == [1]
+    assert "; 1 of 2 runs diverged" in found["variants"][1]["sentence"]
 
 
 def test_every_variant_gets_the_learning_rate_that_is_best_for_it(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """Which finding is given when, and how it is said."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regard.compare.intervals import Summary
-from regard.compare.sentence import Comparison, kind_of, plain_sentence, sentence
+from regard.compare.sentence import Comparison, Lost, kind_of, plain_sentence, sentence
 from regard.compare.statistics import Difference, Rules
 from regard.core.errors import InputError
 
@@ -151,6 +153,52 @@ def test_nothing_is_claimed_that_the_figures_do_not_bear(mean, width, p, lead, r
 )  # fmt: skip
 def test_what_is_said(plain, matched, match, ending):
     assert sentence("x", plain, matched, match=match).endswith(ending)
+
+
+LOST = Lost(1, 10)
+
+
+@pytest.mark.parametrize(
+    ("kind", "plain", "matched", "ours", "plains", "matches"),
+    [
+        # What each kind becomes where the variant, the plain network, or the match lost a run.
+        ("gain", GAIN, None, "open", "gain", "gain"),
+        ("gain", GAIN, compared(0.2, 0.05, 0.35, 0.03), "open", "gain", "gain"),
+        ("capacity", GAIN, compared(-0.4, -0.6, -0.2, 0.02), "open", "capacity", "open"),
+        ("loss", LOSS, UNSURE, "loss", "open", "loss"),
+        ("no difference", NOUGHT, LOSS, "open", "open", "no difference"),
+        ("open", UNSURE, LOSS, "open", "open", "open"),
+        ("too few seeds", FEW, GAIN, "too few seeds", "too few seeds", "too few seeds"),
+    ],
+)
+def test_a_run_that_diverged_counts_against_its_side(kind, plain, matched, ours, plains, matches):
+    assert kind_of(plain, matched) == kind
+    beside = matched and replace(matched, lost=LOST)
+    assert kind_of(replace(plain, lost=LOST), beside) == ours
+    assert kind_of(replace(plain, baseline_lost=LOST), matched) == plains
+    assert kind_of(plain, matched and replace(matched, baseline_lost=LOST)) == matches
+
+
+def test_a_gain_that_may_be_capacity_is_not_claimed_either():
+    beside = compared(0.1, -0.05, 0.25, 0.1)
+    assert sentence("x", GAIN, beside, match="baseline").endswith(
+        ": a gain; whether it is capacity is open."
+    )
+    assert sentence("x", replace(GAIN, lost=LOST), beside, match="baseline").endswith(
+        ": no gain is claimed, because the runs that are left flatter it."
+    )
+
+
+def test_the_share_of_runs_that_diverged_is_said():
+    for kept in (GAIN, LOSS, NOUGHT, UNSURE, FEW, APART):
+        assert "; 1 of 10 runs diverged: " in sentence("x", replace(kept, lost=LOST))
+        assert "diverged" not in sentence("x", kept)
+    said = sentence("x", replace(LOSS, baseline_lost=LOST, lost=Lost(0, 10)))
+    assert said.endswith(
+        "; 0 of 10 runs diverged (of the plain network's 1 of 10): no loss is claimed, because "
+        "the runs that are left flatter the plain network."
+    )
+    assert sentence("x", replace(LOSS, lost=LOST)).endswith(": a loss.")
 
 
 def test_an_open_question_says_how_many_seeds_would_tell():

@@ -1,6 +1,8 @@
 """The statistics of a study against their twins, what they must not depend on, and their errors."""
 
+import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.reference.compare import equivalence, intervals, pareto, power, significance
 
+from regard.compare.intervals import FEWEST
 from regard.compare.statistics import (
     Rules,
     Summary,
@@ -28,6 +31,7 @@ from regard.compare.statistics import (
     t_test_power,
 )
 from regard.core.errors import InputError
+from regard.show.study_page import ABOUT_BOOTSTRAP
 
 SAMPLES = [
     [0.0021, -0.0013],
@@ -80,6 +84,25 @@ def test_the_bootstrap_interval_leans_where_the_values_do():
     assert high - values.mean() > 2 * (values.mean() - low)
     mirrored = bootstrap_interval(-values)
     assert mirrored == pytest.approx((-high, -low), rel=0.15)
+
+
+CALIBRATED = Path(__file__).parents[2] / "benchmarks" / "results" / "statistics_calibration.json"
+
+
+def test_the_bootstrap_is_given_and_told_as_it_was_calibrated():
+    figures = json.loads(CALIBRATED.read_text())["figures"]
+    covered = {
+        seeds: [
+            figures[f"{noise}, n = {seeds}"]["intervals"]["coverage_bootstrap_studentised"]["share"]
+            for noise in ("normal", "heavy_tailed", "skewed")
+        ]
+        for seeds in (5, 10, 20)
+    }
+    assert FEWEST == 5
+    assert min(covered[FEWEST]) >= 0.93
+    every = [share for shares in covered.values() for share in shares]
+    low, high = (round(100 * end(every)) for end in (min, max))
+    assert f"holds the truth in {low} to {high} %" in ABOUT_BOOTSTRAP
 
 
 def test_the_bootstrap_has_no_interval_where_a_sample_of_one_value_is_likely():

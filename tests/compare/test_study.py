@@ -38,6 +38,8 @@ def test_the_plain_network_belongs_to_every_study_once():
         ({"attention": ("eca", "eca")}, "in the study twice"),
         ({"models": ()}, "needs a network"),
         ({"options": {"seed": 3}}, "'seed' is a field of the study"),
+        ({"margin": 0.0}, "0.002 is 0.2 points"),
+        ({"margin": 1.5}, "0.002 is 0.2 points"),
         ({"learning_rates": (0.1, -1.0)}, "rates above 0"),
         ({"learning_rates": (0.1,), "validation": 0.0}, "share of the training images"),
     ],

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.data import Augment
+from regard.data.augment import AlternatingFlip
+from tests.reference.data.augment import alternating
 from tests.reference.data.augment import augment as twin
 
 
@@ -61,6 +63,29 @@ def test_leaves_its_input_alone():
 def test_padding_that_reflection_cannot_reach():
     with pytest.raises(InputError, match=r"crop_padding=4 .* 4×9.* at most 3"):
         Augment(4)(images_of(2, 4, 9), generator(0, 1))
+
+
+def test_flips_in_turns_equal_the_slow_twin():
+    flip = AlternatingFlip(200, generator(3, 4))
+    everyone = torch.arange(200)
+    found = [flip(everyone, epoch).tolist() for epoch in range(5)]
+    assert found == alternating(found[0], 5)
+    assert 70 < sum(found[0]) < 130, "the first epoch's are random"
+    assert flip(torch.tensor([7, 3]), 2).tolist() == [found[2][7], found[2][3]]
+    assert AlternatingFlip(200, generator(4, 4))(everyone, 0).tolist() != found[0]
+
+
+def test_flips_in_turns_are_given_and_not_drawn():
+    augment = Augment(flip="alternating")
+    given = torch.tensor([1, 0, 1])
+    draws = augment.draw(3, (8, 8), generator(0, 1), given)
+    assert draws[:, 2].equal(given)
+    others = [0, 1, 3, 4]
+    assert draws[:, others].equal(Augment().draw(3, (8, 8), generator(0, 1))[:, others])
+    with pytest.raises(InputError, match="depend on image and epoch"):
+        augment(images_of(2, 8, 8), generator(0, 1))
+    with pytest.raises(InputError, match="flip='sometimes'"):
+        Augment(flip="sometimes")
 
 
 def test_negative_option():

@@ -1,5 +1,7 @@
 """A batch is a function of (seed, epoch, step) alone: training can resume anywhere."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -35,6 +37,23 @@ def test_resumed_epoch_is_bitwise_the_same(start, seed, epoch):
     whole = list(make().epoch(epoch))
     resumed = list(make().epoch(epoch, start_step=start))
     assert same(whole[start:], resumed)
+
+
+def test_in_two_epochs_every_image_is_seen_both_ways():
+    dataset = textured()
+    batches = Batches(dataset, 4, augment=Augment(0, flip="alternating"), seed=5)
+
+    def seen(epoch):
+        images = torch.cat([images for images, _ in batches.epoch(epoch)])
+        return images[batches._order(epoch).argsort()]
+
+    original, epochs = dataset.images.float() / 255, [seen(epoch) for epoch in range(4)]
+    kept = [(epoch == original).flatten(1).all(1) for epoch in epochs]
+    assert 0 < int(kept[0].sum()) < len(dataset)
+    for now, then in pairwise(epochs):
+        assert now.flip(3).equal(then)
+    resumed = torch.cat([images for images, _ in batches.epoch(3, start_step=2)])
+    assert resumed.equal(torch.cat([images for images, _ in batches.epoch(3)])[8:])
 
 
 def test_global_random_state_neither_matters_nor_changes():

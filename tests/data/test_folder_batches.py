@@ -46,6 +46,22 @@ def numbers(batches):
     return torch.cat([(x[:, 0].mean((1, 2)) * 255 / 20).round().long() for x, _ in batches])
 
 
+def test_in_two_epochs_every_image_is_seen_both_ways(files):
+    batches = batches_of(files, crop=None, augment=Augment(0, flip="alternating"), seed=5)
+
+    def seen(epoch):
+        both = list(batches.epoch(epoch))
+        return torch.cat([images for images, _ in both])[numbers(both).argsort()]
+
+    plain = batches_of(files, crop=None, augment=None)
+    original = list(plain.epoch(0))
+    original = torch.cat([x for x, _ in original])[numbers(original).argsort()]
+    first, second = seen(0), seen(1)
+    kept = (first == original).flatten(1).all(1)
+    assert 0 < int(kept.sum()) < len(files)
+    assert first.flip(3).equal(second)
+
+
 def test_every_image_once_with_its_label(files):
     seen = list(batches_of(files).epoch(3))
     assert [len(y) for _, y in seen] == [4, 4, 2]

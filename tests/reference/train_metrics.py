@@ -48,6 +48,14 @@ def learning_rate(step, steps, peak, warmup):
     return peak * (1 + math.cos(math.pi * (step - rising) / (steps - rising))) / 2
 
 
+def linear_learning_rate(step, steps, peak, warmup):
+    """Two straight lines: to the peak over the first share of the steps, and to zero."""
+    rising = max(1, round(warmup * steps))
+    if step < rising:
+        return peak * (step + 1) / rising
+    return peak * (steps - step) / (steps - rising)
+
+
 def moving_average(values, decay):
     """Average of scalars, one update each, with the decay growing as (1 + t) / (10 + t)."""
     average = values[0]

@@ -46,6 +46,19 @@ def test_the_table_has_every_variant_in_its_order():
     assert len(statistics) == 2 + 6
 
 
+def test_runs_that_diverged_are_counted():
+    found = small()
+    found["variants"][1]["diverged"] = [5, 6]
+    table, _ = tables(markdown(found))
+    assert [row[-1] for row in table[2:5]] == ["5", "5 (2 diverged)", "5"]
+
+
+def test_the_margin_of_the_study_is_the_one_that_is_shown():
+    text = markdown(small(margin=0.0125, effect=0.004))
+    assert tables(text)[1][0][-2:] == ["within ±1.25", "seeds for ±0.4"]
+    assert "- no difference: what lies within ±1.25 points\n" in text
+
+
 def test_figures_notes_command_and_versions_are_there():
     text = markdown(small())
     assert re.findall(r"!\[[^\]]*\]\((.*?)\)", text) == list(FIGURES.values())

@@ -66,6 +66,36 @@ def test_every_number_is_there_rounded():
         assert number in words, number
 
 
+def test_runs_that_diverged_are_counted_beside_the_mean(page):
+    assert "diverged" not in said(page)
+    found = small()
+    found["variants"][1]["diverged"] = [5, 6]
+    assert "n = 5, sd 0.31 2 diverged" in re.sub(
+        r"sd 0\.\d\d", "sd 0.31", said(study_page.html(found))
+    )
+
+
+def test_where_there_is_no_bootstrap_interval_the_page_says_why():
+    def told(n, low=None):
+        one = studies.difference([0.8, 0.9], [0.7, 0.7], n=n, bootstrap_low=low, bootstrap_high=low)
+        variant = studies.variant("eca", "attention", [0.8, 0.9], against_plain=one)
+        return study_page.statistics(studies.study([variant]))[0][4]
+
+    assert told(4) == "none below 5 seeds"
+    assert told(5) == "none: most seeds are alike"
+    assert told(5, 0.001) == "[0.10, 0.10]"
+    words = said(study_page.html(small()))
+    assert "it is given from 5 seeds on, and holds the truth in 92 to 95 %" in words
+
+
+def test_the_margin_of_the_study_is_the_one_that_is_shown():
+    words = said(study_page.html(small(margin=0.0125, effect=0.004)))
+    assert "within ±1.25 seeds for ±0.4" in words
+    assert "two one-sided t tests within ±1.25 points. Seeds: how many would show ±0.4" in words
+    assert "no difference what lies within ±1.25 points" in words
+    assert "±0.2" not in words
+
+
 def test_notes_command_versions_hardware_seeds_and_recipe_are_shown(page):
     words = said(page)
     for expected in (

@@ -11,11 +11,14 @@ from safetensors.torch import load_file
 
 from regard.core.errors import InputError
 from regard.data import ImageDataset, scenes
+from regard.models import Preprocessing
+from regard.models.airbench import WhiteningConv
 from regard.models.load import load
 from regard.tasks import ClassifyOptions, Machine, evaluate, train
 from regard.tasks import classify as task
 from regard.train import Recipe
 from regard.train.journal import read_journal
+from regard.train.metrics import calibration_error, confusion_matrix
 
 QUICK = Machine(device="cpu", precision="fp32")
 
@@ -45,6 +48,44 @@ def test_a_network_whose_weights_depend_on_the_size_gets_it(tmp_path):
     assert model.network.fc.in_features == 32 * 22 * 22
     with pytest.raises(InputError, match="takes images of 24×24 pixels and few/test has 32×32"):
         evaluate(model, "scenes")
+
+
+def test_patches_are_whitened_by_the_training_images_and_stay_so(tmp_path):
+    quick = {"recipe": Recipe(epochs=1, batch_size=16, norm_bias_lr=2.0), "model": "airbench"}
+    train(options(**quick, model_options={"width": 0.1}), tmp_path, machine=QUICK, quiet=True)
+    model, images = load(tmp_path), task.open_dataset("scenes", "train").images
+    expected = WhiteningConv()
+    expected.whiten(model.preprocessing.normalise(images.float() / 255))
+    torch.testing.assert_close(
+        model.network.whitening.weight.abs(), expected.weight.abs(), atol=1e-3, rtol=1e-3
+    )
+    assert not model.network.whitening.bias.equal(torch.zeros(24))
+
+
+def test_only_so_many_pixels_are_whitened(monkeypatch):
+    monkeypatch.setattr(task, "_WHITENED", 10)
+    images, whole = (
+        task.open_dataset("scenes", "train"),
+        Preprocessing((32, 32), mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.2)),
+    )
+    found = task._first_images(images, whole)
+    assert found.equal(whole.normalise(images.images[:10].float() / 255))
+
+
+def test_an_image_may_be_judged_with_its_mirror_image(tmp_path):
+    train(options(), tmp_path, machine=QUICK, quiet=True)
+    model, data = load(tmp_path), task.open_dataset("scenes", "test")
+    given = model.preprocessing.normalise(data.images.float() / 255)
+    with torch.no_grad():
+        plain = model(given)
+        both = [(one + other) / 2 for one, other in zip(plain, model(given.flip(-1)), strict=True)]
+    both = torch.stack(both).softmax(1)
+    expected = confusion_matrix(both.argmax(1), data.labels, len(model.labels))
+    found = evaluate(model, data, mirror=True)
+    assert found.confusion.tolist() == expected.tolist()
+    assert found.calibration_error == pytest.approx(calibration_error(both, data.labels), abs=1e-6)
+    alone = calibration_error(plain.softmax(1), data.labels)
+    assert found.calibration_error != pytest.approx(alone, abs=1e-6)
 
 
 def test_a_size_that_the_images_do_not_have_is_refused(tmp_path):

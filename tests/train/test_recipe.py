@@ -6,7 +6,14 @@ from tests.reference import train_metrics as twin
 from torch import nn
 
 from regard.core.errors import InputError
-from regard.train.recipe import MovingAverage, Recipe, learning_rate, make_optimizer, plain_adam
+from regard.train.recipe import (
+    MovingAverage,
+    Recipe,
+    learning_rate,
+    make_optimizer,
+    plain_adam,
+    set_learning_rate,
+)
 
 
 @pytest.mark.parametrize("warmup", [0.0, 0.1, 0.5])
@@ -15,6 +22,25 @@ def test_the_schedule_equals_its_twin(warmup):
     ours = [learning_rate(step, 40, recipe) for step in range(40)]
     assert ours == pytest.approx([twin.learning_rate(s, 40, 0.3, warmup) for s in range(40)])
     assert max(ours) == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.23, 0.5])
+def test_the_linear_schedule_equals_its_twin(warmup):
+    recipe = Recipe(lr=0.3, warmup=warmup, schedule="linear")
+    ours = [learning_rate(step, 40, recipe) for step in range(40)]
+    expected = [twin.linear_learning_rate(step, 40, 0.3, warmup) for step in range(40)]
+    assert ours == pytest.approx(expected)
+
+
+def test_biases_of_batch_norms_may_learn_faster_and_nothing_else_does():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
+    optimizer = make_optimizer(model, Recipe(norm_bias_lr=64.0, weight_decay=0.1))
+    set_learning_rate(optimizer, 0.5)
+    rates = {id(p): g["lr"] for g in optimizer.param_groups for p in g["params"]}
+    names = {name: rates[id(p)] for name, p in model.named_parameters()}
+    assert names == {name: 32.0 if name == "1.bias" else 0.5 for name in names}
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.1, 0.0, 0.0]
+    assert len(make_optimizer(model, Recipe()).param_groups) == 2
 
 
 def test_a_constant_schedule_is_constant():
@@ -63,6 +89,7 @@ def test_only_weights_of_two_axes_or_more_are_decayed():
         ({"weight_decay": -1.0}, "weight_decay must not be negative"),
         ({"optimizer": "lion"}, "unknown optimizer 'lion'; choose sgd or adam"),
         ({"schedule": "step"}, "unknown schedule 'step'"),
+        ({"norm_bias_lr": 0.0}, "norm_bias_lr must be above 0"),
     ],
 )
 def test_values_that_cannot_be_meant_are_refused(values, message):

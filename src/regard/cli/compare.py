@@ -1,5 +1,6 @@
 """`regard compare`: did attention help? Several variants, several seeds, one answer."""
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -29,8 +30,9 @@ def compare(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[CONFIG | report STUDY]",
-            help="A study's .py or .yaml file; or `report` and a study's folder.",
+            metavar="[CONFIG | report STUDY | export STUDY | merge STUDY PART…]",
+            help="A study's .py or .yaml file; or what to do with a study's folder: `report` it, "
+            "`export` its runs into one file, or `merge` parts of it (folders or such files).",
             show_default=False,
         ),
     ] = None,
@@ -38,7 +40,7 @@ def compare(
     data: Annotated[str | None, _study("As in `regard train`.")] = None,
     model: Annotated[str | None, _study("NAME,NAME(option=value),…")] = None,
     attention: Annotated[str | None, _study("none,NAME,NAME(option=value)@PLACE,…")] = None,
-    seeds: Annotated[int | None, _study("How many.", min=1)] = None,
+    seeds: Annotated[str | None, _study("How many, as 5; or which, as 5-9 or 0,3.")] = None,
     recipe: Annotated[str | None, _study("default (SGD) or plain-adam.")] = None,
     epochs: Annotated[int | None, _study(min=1)] = None,
     lr: Annotated[float | None, _study()] = None,
@@ -50,8 +52,15 @@ def compare(
         str | None,
         _study("What widened networks have as much of: parameters, flops, or none."),
     ] = None,
+    margin: Annotated[
+        float | None, _study("What counts as no difference; 0.002 is 0.2 points (the default).")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The study's folder (default: studies/NAME).")
+        Path | None,
+        typer.Option(
+            help="The study's folder (default: studies/NAME); of `export` the file "
+            "(default: STUDY/runs.json)."
+        ),
     ] = None,
     processes: Annotated[int, _machine("Runs side by side on this machine.", min=1)] = 1,
     ray: Annotated[
@@ -68,13 +77,15 @@ def compare(
 
     The same command goes on where an interrupted one stopped.
     """
+    options = locals()
+    from regard.compare.config import which_seeds
     from regard.compare.report_study import report
     from regard.tasks import Machine
 
     given = list(words or ())
-    if given[:1] == ["report"]:
-        _only_folder(given)
-        _tell(Path(given[1]), report(given[1]), json=json)
+    if given[:1] in (["report"], ["export"], ["merge"]):
+        _refuse_other_options(given[0], options)
+        _with_study(given, out, json=json)
         return
     made = _made(
         given,
@@ -82,8 +93,9 @@ def compare(
         data=data,
         models=model,
         attention=attention,
-        seeds=seeds,
+        seeds=which_seeds(seeds),
         match=match,
+        margin=margin,
         learning_rates=learning_rates,
         recipe=recipe,
         changes={"epochs": epochs, "lr": lr, "batch_size": batch_size},
@@ -94,9 +106,71 @@ def compare(
     _tell(folder, report(folder), json=json)
 
 
-def _only_folder(given: list[str]) -> None:
-    if len(given) != 2:
-        raise InputError("give one study's folder, as in `regard compare report studies/NAME`")
+def _with_study(given: list[str], out: Path | None, *, json: bool) -> None:
+    """Do what the first word says with a study that is there."""
+    from regard.compare.report_study import report
+
+    verb, *places = given
+    if verb == "merge":
+        if len(places) < 2:
+            raise InputError(
+                "give a study's folder and what to merge into it, as in "
+                "`regard compare merge studies/NAME part.json`"
+            )
+        _merge(Path(places[0]), places[1:], json=json)
+        return
+    if len(places) != 1:
+        raise InputError(f"give one study's folder, as in `regard compare {verb} studies/NAME`")
+    folder = Path(places[0])
+    if verb == "export":
+        _export(folder, out or folder / "runs.json", json=json)
+    else:
+        _tell(folder, report(folder), json=json)
+
+
+def _refuse_other_options(verb: str, options: dict[str, Any]) -> None:
+    """Raise InputError where an option was given that this verb would ignore."""
+    used = {"words", "json"} | ({"out"} if verb == "export" else set())
+    for name, parameter in inspect.signature(compare).parameters.items():
+        if name not in used and options[name] != parameter.default:
+            raise InputError(
+                f"`regard compare {verb}` takes no --{name.replace('_', '-')}; leave it out, or "
+                "give a study's file instead"
+            )
+
+
+def _export(folder: Path, file: Path, *, json: bool) -> None:
+    from regard.compare.part import export
+
+    part = export(folder, file)
+    counts = {"runs": len(part.runs), "tests": len(part.tests)}
+    if json:
+        print_json({"file": str(file), **counts})
+        return
+    console().print(
+        f"{counts['runs']} finished runs, {counts['tests']} with their test figure: {file}"
+    )
+
+
+def _merge(folder: Path, others: list[str], *, json: bool) -> None:
+    from dataclasses import asdict
+
+    from regard.compare.merge import merge
+
+    taken = merge(folder, others)
+    if json:
+        parts = [{**asdict(part), "where": str(part.where)} for part in taken]
+        print_json({"study": str(folder), "parts": parts})
+        return
+    words = console()
+    for part in taken:
+        words.print(
+            f"{part.where}: {part.runs} runs and {part.tests} test figures taken; "
+            f"{part.known} runs were there already"
+        )
+        for run in part.kept:
+            words.print(f"note: {run} is there with other figures, and stays as it is")
+    words.print(f"see `regard compare report {folder}`")
 
 
 def _made(

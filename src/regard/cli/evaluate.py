@@ -21,6 +21,9 @@ def evaluate(
         Path | None, typer.Option(help="Where figures go; default RUN/evaluation.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Judge each image with its mirror image (classifiers).")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
     """Measure a model on the test split, and draw its figures and worst mistakes."""
@@ -34,12 +37,13 @@ def evaluate(
 
     loaded = load(model)
     folder = output_folder(out or _folder_for(model))
-    result: Any = measure(loaded, data or trained_on(model), split=split, device=device)
+    data = data or trained_on(model)
+    result: Any = measure(loaded, data, split=split, device=device, mirror=mirror)
     told = {"detect": evaluate_detector.report, "segment": evaluate_segmenter.report}
     if loaded.task in told:
         told[loaded.task](result, model=loaded.name, split=split, folder=folder, json=json)
         return
-    figures = {"model": loaded.name, "split": split, **result.to_json()}
+    figures = {"model": loaded.name, "split": split, "mirror": mirror, **result.to_json()}
     write_text(folder / "evaluation.json", json_format.dumps(figures, indent=2) + "\n")
     save_figure(confusion_figure(result.confusion, result.labels), folder / "confusion.png")
     save_figure(mistakes_figure(result.mistakes, result.labels), folder / "mistakes.png")

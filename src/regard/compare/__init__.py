@@ -10,18 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from regard.compare.config import read_study
+    from regard.compare.merge import merge
+    from regard.compare.part import export
     from regard.compare.report_study import report
     from regard.compare.run_study import run
     from regard.compare.study import Study
 
 _NAMES = {
     "Study": "study",
+    "export": "part",
+    "merge": "merge",
     "read_study": "config",
     "report": "report_study",
     "run": "run_study",
 }
 
-__all__ = ["Study", "read_study", "report", "run"]
+__all__ = ["Study", "export", "merge", "read_study", "report", "run"]
 
 
 def __getattr__(name: str) -> Any:

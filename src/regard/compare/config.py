@@ -72,6 +72,28 @@ def _from_yaml(path: Path) -> Study:
         raise InputError(f"{path}: {error}") from error
 
 
+def which_seeds(words: str | None) -> int | tuple[int, ...] | None:
+    """Return the seeds that a user names: `5` for how many; `5-9` and `0,3,5-9` for which.
+
+    Raises:
+        InputError: no numbers.
+
+    """
+    if words is None:
+        return None
+    given = words.strip()
+    if given.isdecimal():
+        return int(given)
+    found: list[int] = []
+    for part in given.split(","):
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+            raise InputError(f"seeds {words!r}; give how many, as 5, or which, as 5-9 or 0,3,7")
+        found += range(int(first), int(last) + 1)
+    return tuple(found)
+
+
 def listed(words: str | None) -> tuple[str, ...] | None:
     """Return the words of a list with commas; those in brackets do not divide it."""
     if words is None:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from regard.compare.sentence import Comparison, Match, kind_of, plain_sentence, sentence
+from regard.compare.sentence import Comparison, Lost, Match, kind_of, plain_sentence, sentence
 from regard.compare.statistics import (
     RULES,
     Rules,
@@ -49,6 +49,7 @@ class Measured:
         latency: as a ratio to the plain network; None if not measured.
         training_time: as a ratio to the plain network; None if not measured.
         values: seed → accuracy, as a fraction.
+        diverged: the seeds of the runs that diverged, which have no value.
         curves: of each seed, passed through.
 
     """
@@ -63,6 +64,7 @@ class Measured:
     latency: float | int | None = None
     training_time: float | int | None = None
     values: Mapping[int, float] = field(default_factory=dict)
+    diverged: Sequence[int] = ()
     curves: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
@@ -75,12 +77,20 @@ class Measured:
                 f"{self.name!r} is {self.role} and has the matched baseline {self.matched_by!r}; "
                 "only attention has one"
             )
+        both = sorted(self.values.keys() & set(self.diverged))
+        if both:
+            raise InputError(f"{self.name!r} at seed {both[0]} has a value and diverged; give one")
         for seed, value in self.values.items():
             if not (math.isfinite(value) and 0 <= value <= 1):
                 raise InputError(
                     f"the accuracy of {self.name!r} at seed {seed} is {value}; "
                     "give a fraction from 0 to 1"
                 )
+
+    @property
+    def lost(self) -> Lost:
+        """How many of its runs diverged."""
+        return Lost(len(self.diverged), len(self.values) + len(self.diverged))
 
 
 def findings(
@@ -183,9 +193,13 @@ def _compared(
     smallest = holm(np.array([smallest_p(0 if it is None else it.n) for it in found]))
     return {
         (ours.model, ours.name): Comparison(
-            None if it is None else replace(it, p_corrected=float(p)), len(pairs), float(least)
+            None if it is None else replace(it, p_corrected=float(p)),
+            len(pairs),
+            float(least),
+            ours.lost,
+            theirs.lost,
         )
-        for (ours, _), it, p, least in zip(pairs, found, corrected, smallest, strict=True)
+        for (ours, theirs), it, p, least in zip(pairs, found, corrected, smallest, strict=True)
     }
 
 
@@ -218,7 +232,7 @@ def _plain_values(
     values = [float(variant.values[seed]) for seed in seeds]
     over = summary(values)
     if plain is None:
-        finding, said = None, plain_sentence(variant.name, over)
+        finding, said = None, plain_sentence(variant.name, over, variant.lost)
     else:
         finding = kind_of(plain, matched, rules=rules)
         said = sentence(variant.name, plain, matched, match=match, rules=rules)
@@ -231,6 +245,7 @@ def _plain_values(
         **{cost: getattr(variant, cost) for cost in COSTS},
         "seeds": seeds,
         "values": values,
+        "diverged": sorted(variant.diverged),
         "summary": asdict(over),
         "against_plain": _difference_values(plain),
         "against_matched": _difference_values(matched),

@@ -17,8 +17,12 @@ Numbers = Float[np.ndarray, "*comparison"]
 
 DRAWS = 9999
 
+FEWEST = 5
+"""Seeds that a bootstrap interval takes: of three drawn with replacement, one sample in nine is one
+seed thrice. At 5 it holds the truth in at least 93 % of simulated studies with normal, heavy-tailed
+or skewed noise; with fewer that is not known."""
+
 _STREAM = 610
-_FEWEST = 5  # of three seeds drawn with replacement, one in nine is one seed thrice
 _HELD = 2_000_000  # numbers drawn at a time
 
 
@@ -114,7 +118,8 @@ def bootstrap_interval(
     how many of the sample's own standard errors it lies from the mean of all. The quantiles of
     that stand where the t interval has those of the t distribution.
 
-    Of the kinds of bootstrap it covers best at 5 to 20 seeds: 92 to 95 % for 95 %. Percentile and
+    Of the kinds of bootstrap it covers best at 5 to 20 seeds: 92 to 95 % for 95 %, and not the more
+    the more seeds there are (94 to 95 % at 5, 92 to 95 % at 10 and at 20). Percentile and
     BCa, which scipy has, never leave the range of the values, and hold the truth in 78 to 85 % of
     cases at 5 seeds (`benchmarks/statistics_calibration.py`). For differences that are symmetric
     the t interval is better still; this one is the better where they are skewed. The price is
@@ -133,7 +138,7 @@ def bootstrap_interval(
     seeds = values.shape[-1]
     rows = values.reshape(-1, seeds)
     ends = np.full((2, len(rows)), np.nan)
-    if seeds >= _FEWEST:
+    if seeds >= FEWEST:
         dice = generator(seed, _STREAM, seeds)
         chosen = torch.randint(seeds, (draws, seeds), generator=dice).numpy()
         step = max(1, _HELD // chosen.size)

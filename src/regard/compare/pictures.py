@@ -26,7 +26,9 @@ _SIDE = 160
 
 
 def pictures(study: Study, folder: Path, variants: list[Variant]) -> list[dict[str, Any]]:
-    """Return the maps of every variant's first run, as plain values with pictures in them.
+    """Return the maps of every variant's runs of one seed, as plain values with pictures in them.
+
+    It is the first seed of which all runs are here; where there is none, that with the most.
 
     Of classifiers; for boxes and masks there is no one thing to explain in an image.
 
@@ -38,9 +40,9 @@ def pictures(study: Study, folder: Path, variants: list[Variant]) -> list[dict[s
     """
     if study.task != "classify":
         return []
-    seed = study.every_seed[0]
-    runs = {variant: Trial(variant, seed).folder(folder) for variant in variants}
-    models = {variant: load(run) for variant, run in runs.items() if is_finished(run)}
+    models = {variant: load(run) for variant, run in _runs(study, folder, variants).items()}
+    if not models:  # all were merged in, and their weights are elsewhere
+        return []
     return [
         {
             "label": label,
@@ -51,6 +53,15 @@ def pictures(study: Study, folder: Path, variants: list[Variant]) -> list[dict[s
         }
         for label, image in _images(study.data)
     ]
+
+
+def _runs(study: Study, folder: Path, variants: list[Variant]) -> dict[Variant, Path]:
+    """Return the finished runs of one seed."""
+    by_seed = (
+        {v: run for v in variants if is_finished(run := Trial(v, seed).folder(folder))}
+        for seed in study.every_seed
+    )
+    return max(by_seed, key=len)
 
 
 def _images(data: str) -> list[tuple[str, Image.Image]]:

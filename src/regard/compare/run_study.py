@@ -1,5 +1,6 @@
 """Run a study: train what is missing, read the test split once, and say what came out."""
 
+import json
 import statistics
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,9 +18,10 @@ from regard.compare.store import Store
 from regard.compare.study import Study, Variant, check_folders, plain_and_attending
 from regard.compare.task import Networks, test_run
 from regard.compare.trial import Trial, final_trials, tuning_trials
-from regard.compare.work import Way, in_turn
+from regard.compare.work import Way, in_turn, row_of
 from regard.core.command import command_line
 from regard.core.errors import InputError
+from regard.core.run_files import is_finished
 from regard.tasks import Machine
 from regard.train import Interrupted
 
@@ -66,7 +68,7 @@ def run(
         with StudyProgress(store, variants, [*searches, *finals], quiet=quiet) as progress:
             try:
                 way(store, study, [(trial, trial.rate) for trial in searches], machine, progress)
-                rates = best_rates(store, study, searches)
+                rates = best_rates(store, study, searches) | kept_rates(store, study, finals)
                 chosen = [(trial, rates.get(trial.key[:2])) for trial in finals]
                 way(store, study, chosen, machine, progress)
             except Interrupted as error:
@@ -74,8 +76,10 @@ def run(
         with FileLock(folder / "test.lock"):
             _read_test(store, study, finals, machine)
             # Both are of all variants together: they are made again only where some were added.
-            if len(store.fact("latency") or ()) < len(variants):
+            added = len(store.fact("latency") or ()) < len(variants)
+            if added:
                 store.set_fact("latency", latencies(networks, variants))
+            if added or store.fact("pictures") is None:
                 store.set_fact("pictures", pictures(study, folder, variants))
         return result(store)
 
@@ -124,13 +128,47 @@ def best_rates(store: Store, study: Study, searches: list[Trial]) -> dict[tuple[
     return best
 
 
+def kept_rates(store: Store, study: Study, finals: list[Trial]) -> dict[tuple[str, str], float]:
+    """Return the rates that finished runs were trained with: a variant keeps the one it has.
+
+    Seeds that were merged in may have been looked for a rate with another seed than is first here.
+    """
+    if not study.learning_rates:
+        return {}
+    rows = ((trial.key[:2], store.run(trial) or {}) for trial in finals)
+    return {key: row["lr"] for key, row in rows if "lr" in row}
+
+
 def _read_test(store: Store, study: Study, finals: list[Trial], machine: Machine) -> None:
-    """Measure each finished run on the test split; what was measured before is not again."""
+    """Measure each finished run on the test split; what was measured before is not again.
+
+    Raises:
+        InputError: some runs were merged in without their figure, and their weights are elsewhere;
+            nothing is read then.
+
+    """
     left = [trial for trial in finals if store.test(trial) is None]
     left = [trial for trial in left if "diverged" not in (store.run(trial) or {})]
     if not left:
         return
+    away = [trial for trial in left if not _weights_are_here(store, trial)]
+    if away:
+        raise InputError(
+            f"all is trained, but {len(away)} runs of {store.path.parent} were merged in before "
+            f"their test figures were read, and their weights are elsewhere (the first: "
+            f"{away[0].words}); finish the study there and merge it once more"
+        )
     note_test_read(store)
     device = "cpu" if machine.device == "auto" else machine.device
     for trial in left:
         store.add_test(trial, test_run(study, trial.folder(store.path.parent), device))
+
+
+def _weights_are_here(store: Store, trial: Trial) -> bool:
+    """Return whether the run that counts is the one whose weights lie in its folder."""
+    folder, row = trial.folder(store.path.parent), store.run(trial) or {}
+    if not is_finished(folder):
+        return False
+    here = row_of(folder)
+    # By their spelling, because NaN is not equal to itself.
+    return all(json.dumps(here.get(name)) == json.dumps(value) for name, value in row.items())

@@ -14,6 +14,11 @@ The word is said by rules that are fixed before results are seen; the first that
 - **no difference**: neither, and equivalent to the plain network within the margin.
 - **open**: anything else; among it a gain of which it is not known whether it is capacity.
 
+**A run that diverged counts against its side.** It has no accuracy and is in no mean, so that the
+runs that are left flatter a variant that lost some. What favours a side that lost runs is therefore
+not said, and `open` given in its place: gain, capacity and no difference where the variant did;
+loss and no difference where the plain network did; capacity where the matched baseline did.
+
 A gain asks for two significant differences at once, so that the two comparisons need no correction
 for there being two (the intersection-union test of Berger 1982).
 """
@@ -31,6 +36,27 @@ Match = Literal["baseline", "plain", "none", "itself"]
 
 
 @dataclass(frozen=True)
+class Lost:
+    """How many of a variant's runs diverged.
+
+    Attributes:
+        runs: that diverged.
+        of: all that are finished, with those.
+
+    """
+
+    runs: int = 0
+    of: int = 0
+
+    def __bool__(self) -> bool:
+        """Return whether any did."""
+        return self.runs > 0
+
+
+NONE_LOST = Lost()
+
+
+@dataclass(frozen=True)
 class Comparison:
     """A variant against one baseline, among the comparisons that it is corrected with.
 
@@ -38,12 +64,16 @@ class Comparison:
         difference: with its corrected p-value; None where both have no seed in common.
         family: how many comparisons are corrected together.
         smallest: the smallest corrected p-value that the test could have given.
+        lost: of the variant's runs.
+        baseline_lost: of the baseline's.
 
     """
 
     difference: Difference | None
     family: int
     smallest: float
+    lost: Lost = NONE_LOST
+    baseline_lost: Lost = NONE_LOST
 
     def too_few(self, rules: Rules) -> bool:
         """Return whether no difference, however large, would be significant."""
@@ -66,6 +96,12 @@ def kind_of(plain: Comparison, matched: Comparison | None, *, rules: Rules = RUL
         rules: of the study.
 
     """
+    kind = _before_losses(plain, matched, rules)
+    return kind if _flattered(kind, plain, matched) is None else "open"
+
+
+def _before_losses(plain: Comparison, matched: Comparison | None, rules: Rules) -> Kind:
+    """Return the finding as if no run had diverged."""
     if plain.difference is None or plain.too_few(rules):
         return "too few seeds"
     direction = plain.direction(rules)
@@ -76,6 +112,17 @@ def kind_of(plain: Comparison, matched: Comparison | None, *, rules: Rules = RUL
     if matched is None or matched.direction(rules) > 0:
         return "gain"
     return "capacity" if _explained(plain.difference, matched, rules) else "open"
+
+
+def _flattered(kind: Kind, plain: Comparison, matched: Comparison | None) -> str | None:
+    """Return whom a finding favours though it lost runs; None where there is nobody."""
+    if kind in ("gain", "capacity", "no difference") and plain.lost:
+        return "it"
+    if kind in ("loss", "no difference") and plain.baseline_lost:
+        return "the plain network"
+    if kind == "capacity" and matched is not None and matched.baseline_lost:
+        return "the matched one"
+    return None
 
 
 def _explained(gain: Difference, matched: Comparison, rules: Rules) -> bool:
@@ -107,7 +154,8 @@ def sentence(
     """
     found = plain.difference
     if found is None:
-        return f"{name}: no seed in common with the plain network: {_too_few(plain, rules)}."
+        apart = "no seed in common with the plain network"
+        return f"{name}: {apart}{_lost(plain, matched)}: {_too_few(plain, rules)}."
     kind = kind_of(plain, matched, rules=rules)
     words = [f"{name}: {_over('the plain network', found)}, {_seeds(found.n)}"]
     if kind != "too few seeds":
@@ -116,17 +164,33 @@ def sentence(
         words.append(f"; {_beside(found, matched, rules)}")
     elif match == "plain":
         words.append("; it adds next to nothing, so that the plain network is its match")
+    words.append(_lost(plain, matched))
     return f"{''.join(words)}: {_conclusion(kind, plain, matched, match, rules)}."
 
 
-def plain_sentence(name: str, found: Summary) -> str:
+def plain_sentence(name: str, found: Summary, lost: Lost = NONE_LOST) -> str:
     """Return what the plain network reaches, as a sentence."""
+    said = f"; {lost.runs} of {lost.of} runs diverged" if lost else ""
     if found.mean is None:
-        return f"{name}, the plain network: no finished run."
+        return f"{name}, the plain network: no finished run{said}."
     interval = ""
     if found.low is not None and found.high is not None:
         interval = f" [{100 * found.low:.2f}, {100 * found.high:.2f}]"
-    return f"{name}, the plain network: {100 * found.mean:.2f} %{interval}, {_seeds(found.n)}."
+    return (
+        f"{name}, the plain network: {100 * found.mean:.2f} %{interval}, {_seeds(found.n)}{said}."
+    )
+
+
+def _lost(plain: Comparison, matched: Comparison | None) -> str:
+    """`; 1 of 10 runs diverged (of the plain network's 2 of 10)`."""
+    others = [("plain network", plain.baseline_lost)]
+    if matched is not None:
+        others.append(("matched one", matched.baseline_lost))
+    theirs = [f"of the {name}'s {lost.runs} of {lost.of}" for name, lost in others if lost]
+    if not plain.lost and not theirs:
+        return ""
+    said = f"; {plain.lost.runs} of {plain.lost.of} runs diverged"
+    return f"{said} ({', '.join(theirs)})" if theirs else said
 
 
 def _over(baseline: str, found: Difference, unit: str = " points") -> str:
@@ -162,6 +226,13 @@ def _conclusion(
     found = plain.difference
     if found is None or kind == "too few seeds":
         return _too_few(plain, rules)
+    would_be = _before_losses(plain, matched, rules)
+    if would_be == "open" and plain.direction(rules) > 0:
+        would_be = "gain"
+    flattered = _flattered(would_be, plain, matched)
+    if flattered is not None:
+        claim = f"no {would_be} is claimed" if would_be in ("gain", "loss") else "open"
+        return f"{claim}, because the runs that are left flatter {flattered}"
     margin = _points(rules.margin)
     small = f", smaller than {margin} points" if found.equivalent else ""
     if kind == "gain":

@@ -6,7 +6,7 @@ that it works on, and several processes can write side by side.
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,12 @@ from regard.core.errors import InputError
 from regard.core.files import output_folder
 
 FILE = "study.sqlite"
+
+RunKey = tuple[str, str, int, float]
+"""Network, variant, seed, and learning rate tried (0 for none)."""
+
+TestKey = tuple[str, str, int]
+"""Network, variant and seed."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -110,6 +116,42 @@ class Store:
                 "SELECT content FROM tests WHERE (model, variant, seed) = (?, ?, ?)", trial.key[:3]
             ).fetchone()
         return None if found is None else json.loads(found[0])
+
+    def runs(self) -> dict[RunKey, dict[str, Any]]:
+        """Return every finished run by network, variant, seed and rate tried (`Trial.key`)."""
+        with self._using():
+            found = self._file.execute("SELECT model, variant, seed, rate, content FROM runs")
+            return {(*key, rate): json.loads(content) for *key, rate, content in found}
+
+    def tests(self) -> dict[TestKey, dict[str, Any]]:
+        """Return all that was read on the test split, by network, variant and seed."""
+        with self._using():
+            found = self._file.execute("SELECT model, variant, seed, content FROM tests")
+            return {(*key, seed): json.loads(content) for *key, seed, content in found}
+
+    def keep(self, runs: Mapping[RunKey, Any], tests: Mapping[TestKey, Any]) -> None:
+        """Keep runs and readings made elsewhere. What is there already stays as it is."""
+        for table, rows in (("runs", runs), ("tests", tests)):
+            for key, content in rows.items():
+                marks = ", ".join("?" * (len(key) + 1))
+                with self._using():
+                    self._file.execute(
+                        f"INSERT OR IGNORE INTO {table} VALUES ({marks})",
+                        (*key, json.dumps(content)),
+                    )
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all that is written inside whole or absent; other processes wait to write."""
+        with self._using():
+            self._file.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._file.execute("ROLLBACK")
+            raise
+        with self._using():
+            self._file.execute("COMMIT")
 
     @contextmanager
     def _using(self) -> Iterator[None]:

@@ -11,6 +11,9 @@ from regard.train import Recipe
 
 Role = Literal["plain", "attention", "matched"]
 
+ROLES = ("plain", "attention", "matched")
+"""In the order in which they are shown."""
+
 PLAIN = "none"
 
 _OWN = {"data", "model", "model_options", "attention", "seed", "validation", "recipe"}
@@ -82,6 +85,9 @@ class Study:
             number of trials.
         validation: the share of the training images that the learning rates are judged on.
         tuning_seeds: how many seeds each learning rate is tried with.
+        margin: what counts as no difference, as a fraction: 0.002 is 0.2 points. It decides no
+            figure, only what is said of them; changed after the test split was read, the report
+            says so.
 
     Raises:
         InputError: a value that cannot be meant.
@@ -101,6 +107,7 @@ class Study:
     learning_rates: tuple[float, ...] = ()
     validation: float = 0.1
     tuning_seeds: int = 1
+    margin: float = 0.002
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, and bring the rest to one form."""
@@ -130,6 +137,8 @@ class Study:
                 f"learning_rates={self.learning_rates}, tuning_seeds={self.tuning_seeds}; give "
                 "rates above 0, and at least one seed"
             )
+        if not 0 < self.margin < 1:
+            raise InputError(f"margin={self.margin}; give a fraction: 0.002 is 0.2 points")
         taken = sorted(_OWN & self.options.keys())
         if taken:
             raise InputError(f"the option {taken[0]!r} is a field of the study; give it there")

@@ -95,6 +95,9 @@ def row_of(folder: Path) -> dict[str, Any]:
         "lr": config["recipe"]["lr"],
         "versions": config["versions"],
     }
+    fingerprint = config.get("data", {}).get("fingerprint")
+    if fingerprint is not None:
+        row["data"] = fingerprint
     reached = lines[-1].get(f"validation_{METRICS[config['task']]}")
     if reached is not None:
         row["validation"] = reached

@@ -14,6 +14,10 @@ Draws = Int64[Tensor, "batch 5"]
 and column of the cutout's centre."""
 
 
+Flipped = Int64[Tensor, " batch"]
+"""An image each: mirrored (1) or not (0)."""
+
+
 @dataclass(frozen=True)
 class Augment:
     """Crop after reflect padding, then a left-right flip, then cutout.
@@ -23,34 +27,62 @@ class Augment:
 
     Attributes:
         crop_padding: pixels of reflect padding on each side before the crop; 0 for no crop.
-        flip: mirror half of the images left to right.
+        flip: mirror half of the images left to right, drawn anew each epoch; or `alternating`:
+            drawn in the first epoch, and from then on the other way round each time, so that two
+            epochs show each image both ways (see `AlternatingFlip`).
         cutout: side of the square that is blanked, in pixels; 0 for none.
 
     Raises:
-        InputError: a negative number of pixels.
+        InputError: a negative number of pixels, or another flip.
 
     """
 
     crop_padding: int = 4
-    flip: bool = True
+    flip: bool | str = True
     cutout: int = 0
 
     def __post_init__(self) -> None:
         for option in ("crop_padding", "cutout"):
             if getattr(self, option) < 0:
                 raise InputError(f"{option}={getattr(self, option)}; give 0 or more pixels")
+        if self.flip not in (True, False, "alternating"):
+            raise InputError(f"flip={self.flip!r}; give True, False or 'alternating'")
 
-    def draw(self, count: int, size: tuple[int, int], generator: torch.Generator) -> Draws:
+    def draw(
+        self,
+        count: int,
+        size: tuple[int, int],
+        generator: torch.Generator,
+        flipped: Flipped | None = None,
+    ) -> Draws:
         """Draw the random numbers for `count` images of `size` (height, width).
 
         They are drawn on the generator's device. With a CPU generator the same seed gives the
         same batches on every device.
+
+        Args:
+            count: how many.
+            size: of the images.
+            generator: drawn from.
+            flipped: (image,), 0 or 1, where flips are not drawn but given, as alternating ones are.
+
+        Raises:
+            InputError: flips alternate, and were not given.
+
         """
-        high = (2 * self.crop_padding + 1, 2 * self.crop_padding + 1, 1 + self.flip, *size)
+        if flipped is None and self.flip == "alternating":
+            raise InputError(
+                "alternating flips depend on image and epoch; give them, as `regard.data.Batches` "
+                "does"
+            )
+        high = (2 * self.crop_padding + 1, 2 * self.crop_padding + 1, 1 + bool(self.flip), *size)
         uniform = torch.rand(count, 5, generator=generator, device=generator.device)
         limits = torch.tensor(high, device=generator.device)
         # rand() < 1, but float rounding may carry the product up to the limit.
-        return torch.minimum((uniform * limits).long(), limits - 1)
+        draws = torch.minimum((uniform * limits).long(), limits - 1)
+        if flipped is not None:
+            draws[:, 2] = flipped
+        return draws
 
     def apply(self, images: RawImages, draws: Draws) -> RawImages:
         """Augment every image with its own row of `draws`: (batch, 3, height, width) to the same.
@@ -78,6 +110,27 @@ class Augment:
         """Draw and apply: (batch, 3, height, width) to the same shape."""
         count, _, height, width = images.shape
         return self.apply(images, self.draw(count, (height, width), generator))
+
+
+class AlternatingFlip:
+    """Which images are mirrored in which epoch: at random in the first, then in turns.
+
+    Jordan 2024 (arXiv 2404.00498), "alternating flip": with random flips an image is seen the same
+    way in two epochs as often as not; in turns, every two epochs show all that there is to see. In
+    the paper, too, the first epoch's flips are random.
+
+    Args:
+        images: how many the set has.
+        generator: the first epoch's flips are drawn from it.
+
+    """
+
+    def __init__(self, images: int, generator: torch.Generator) -> None:
+        self._first = torch.randint(2, (images,), generator=generator)
+
+    def __call__(self, chosen: Tensor, epoch: int) -> Flipped:
+        """Return for images by their index (on the CPU) whether each is mirrored: 0 or 1."""
+        return (self._first[chosen] + epoch) % 2
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:

@@ -9,11 +9,11 @@ from torch import Tensor
 from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.core.shapes import Images, Labels
-from regard.data.augment import Augment
+from regard.data.augment import AlternatingFlip, Augment
 from regard.data.dataset import ImageDataset
 
 # Names of the random streams, so that an epoch's order and its augmentation are unrelated.
-_ORDER, _AUGMENT = 1, 2
+_ORDER, _AUGMENT, _FLIP = 1, 2, 4
 
 
 class Batches:
@@ -60,6 +60,7 @@ class Batches:
         self._images = dataset.images.to(device)
         self._labels = dataset.labels.to(device)
         self._augment = augment
+        self._flip = alternating_flip(augment, self.samples, seed)
         self._seed = seed
         self._shuffle = shuffle
         self._drop_last = drop_last
@@ -77,6 +78,7 @@ class Batches:
 
         """
         order = self._order(index)
+        flips = None if self._flip is None else self._flip(order.cpu(), index)
         for step in range(start_step, len(self)):
             begin = step * self.batch_size
             chosen = order[begin : begin + self.batch_size]
@@ -84,7 +86,8 @@ class Batches:
             images = self._images[chosen[mine]]
             if self._augment is not None:
                 random = generator(self._seed, _AUGMENT, index, step)
-                draws = self._augment.draw(len(chosen), self._size, random)
+                flipped = None if flips is None else flips[begin : begin + self.batch_size]
+                draws = self._augment.draw(len(chosen), self._size, random, flipped)
                 images = self._augment.apply(images, draws[mine])
             yield images.float().div_(255), self._labels[chosen[mine]]
 
@@ -93,6 +96,13 @@ class Batches:
             return torch.arange(self.samples, device=self._labels.device)
         order = torch.randperm(self.samples, generator=generator(self._seed, _ORDER, epoch))
         return order.to(self._labels.device)
+
+
+def alternating_flip(augment: Augment | None, samples: int, seed: int) -> AlternatingFlip | None:
+    """Return the flips of a set's images where they alternate."""
+    if augment is None or augment.flip != "alternating":
+        return None
+    return AlternatingFlip(samples, generator(seed, _FLIP))
 
 
 def steps_per_epoch(samples: int, batch_size: int, *, drop_last: bool) -> int:

@@ -13,7 +13,7 @@ from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.core.shapes import Images, Labels
 from regard.data.augment import Augment
-from regard.data.batches import check_batch_size, steps_per_epoch
+from regard.data.batches import alternating_flip, check_batch_size, steps_per_epoch
 from regard.data.image_file import image_to_tensor, read_image
 from regard.data.image_folder import FolderDataset
 from regard.data.resized_crop import ResizedCrop, resize_central_square
@@ -76,6 +76,7 @@ class FolderBatches:
         self._labels = dataset.labels
         self._size = (image_size, image_size)
         self._augment = augment
+        self._flip = alternating_flip(augment, self.samples, seed)
         self._seed = seed
         self._device = torch.device(device)
         self._shuffle = shuffle
@@ -119,7 +120,8 @@ class FolderBatches:
             labels = self._labels[chosen[mine][kept]].to(self._device, non_blocking=True)
             if self._augment is not None:
                 random = generator(self._seed, _AUGMENT, index, step)
-                draws = self._augment.draw(len(chosen), self._size, random)
+                flipped = None if self._flip is None else self._flip(chosen, index)
+                draws = self._augment.draw(len(chosen), self._size, random, flipped)
                 images = self._augment.apply(images, draws[mine][kept])
             yield images.float().div_(255), labels
 

@@ -1,6 +1,6 @@
 """Networks for each task, and models of other libraries made ready to use."""
 
-from regard.models import conv_stem_vit, detect, resnet, segment, textbook, vit
+from regard.models import airbench, conv_stem_vit, detect, resnet, segment, textbook, vit
 from regard.models.build import NetworkSpec, build
 from regard.models.preprocessing import Preprocessing
 from regard.models.registry import Network, Places, networks, register
@@ -12,6 +12,7 @@ __all__ = [
     "Places",
     "Preprocessing",
     "VisionModel",
+    "airbench",
     "build",
     "conv_stem_vit",
     "detect",

@@ -4,7 +4,14 @@ import re
 from collections.abc import Sequence
 
 from regard.show.study_curves import caption
-from regard.show.study_page import STATISTICS, about, described, sentences, statistics
+from regard.show.study_page import (
+    ABOUT_BOOTSTRAP,
+    about,
+    described,
+    sentences,
+    statistics,
+    statistics_columns,
+)
 from regard.show.study_words import (
     AXES,
     Difference,
@@ -13,6 +20,7 @@ from regard.show.study_words import (
     accuracy,
     cost,
     difference,
+    margin,
     names,
     probability,
     role,
@@ -85,8 +93,13 @@ def _line(name: str, variant: Variant, variants: Sequence[Variant]) -> list[str]
         *_compared(variant["against_plain"]),
         *_compared(variant["against_matched"]),
         *(f"**{text}**" if front.get(axis) else text for axis, text in costs),
-        str(variant["summary"]["n"]),
+        _runs(variant),
     ]
+
+
+def _runs(variant: Variant) -> str:
+    lost = len(variant["diverged"])
+    return f"{variant['summary']['n']}" + (f" ({lost} diverged)" if lost else "")
 
 
 def _compared(found: Difference | None) -> tuple[str, str]:
@@ -97,8 +110,11 @@ def _all_statistics(found: Found) -> str:
     rows = statistics(found)
     if not rows:
         return ""
-    table = _table(STATISTICS, [[literal(value) for value in row] for row in rows])
-    return f"<details><summary>All statistics</summary>\n\n{table}\n\n</details>"
+    table = _table(
+        statistics_columns(found["study"]), [[literal(value) for value in row] for row in rows]
+    )
+    about = ABOUT_BOOTSTRAP.format(found["study"]["bootstrap_from"])
+    return f"<details><summary>All statistics</summary>\n\n{table}\n\n{about}\n\n</details>"
 
 
 def _made(found: Found) -> list[str]:
@@ -114,6 +130,7 @@ def _made(found: Found) -> list[str]:
         "versions": versions,
         "date": study["date"],
         "test split": read + images,
+        "no difference": f"what lies within {margin(study['margin'])} points",
         "recipe": recipe,
     }
     return [f"{name}: {literal(value)}" for name, value in facts.items() if value]

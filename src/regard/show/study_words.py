@@ -96,6 +96,11 @@ def probability(value: Number) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3g}"
 
 
+def margin(share: float) -> str:
+    """Return a margin around nought in percentage points: ±0.2."""
+    return f"±{100 * share:.4g}"
+
+
 def plain_number(value: Number) -> str:
     """Return a number without a unit, such as an effect size."""
     value = number(value)

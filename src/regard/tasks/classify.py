@@ -4,12 +4,16 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from regard.core.errors import InputError
 from regard.data import Augment, FolderDataset, ImageDataset
 from regard.data.image_batches import make_batches
 from regard.data.sources import open_dataset
 from regard.data.statistics import channel_statistics
 from regard.models import NetworkSpec, Preprocessing, VisionModel, build
+from regard.models.airbench import Airbench
 from regard.models.build import find_network
 from regard.models.load import load
 from regard.tasks.held_out import training_images
@@ -100,6 +104,8 @@ def train(
     network = build(spec, seed=options.seed)
     mean, std = channel_statistics(training)
     preprocessing = Preprocessing(size=(size, size), mean=mean, std=std)
+    if isinstance(network, Airbench):
+        network.whiten(_first_images(training, preprocessing))
     fabric = start_fabric(machine.device, machine.precision, machine.devices)
     common = {
         "image_size": size,
@@ -146,6 +152,18 @@ def train(
 
 Images = ImageDataset | FolderDataset
 
+_WHITENED = 5000
+"""Images of 32×32 whose patches are whitened, as in the paper; of larger ones as many pixels."""
+
+
+def _first_images(images: Images, preprocessing: Preprocessing) -> Tensor:
+    """Return the first training images, not augmented, as the network is given them."""
+    side = preprocessing.size[0]
+    count = min(len(images), max(1, _WHITENED * 32**2 // side**2))
+    some = images.subset(torch.arange(count))
+    batches = make_batches(some, 256, train=False, image_size=side, workers=0)
+    return torch.cat([preprocessing.normalise(batch) for batch, _ in batches.epoch(0)])
+
 
 def _side(images: Images, side: int, *, asked: bool) -> int:
     """Return the side of the images in pixels: files are brought to `side`, others have theirs."""
@@ -169,6 +187,7 @@ def evaluate(
     split: str = "test",
     batch_size: int = 256,
     device: str = "cpu",
+    mirror: bool = False,
 ) -> Evaluation:
     """Measure a classifier.
 
@@ -178,6 +197,7 @@ def evaluate(
         split: which part of the data.
         batch_size: images at a time.
         device: where to run.
+        mirror: judge each image together with its mirror image.
 
     Raises:
         InputError: no such model, data or split; or the data's classes are not the model's.
@@ -195,4 +215,4 @@ def evaluate(
             f"{data.size[0]}×{data.size[1]}"
         )
     batches = make_batches(data, batch_size, train=False, image_size=side, device=device)
-    return evaluate_classifier(model, batches, device=device)
+    return evaluate_classifier(model, batches, device=device, mirror=mirror)

@@ -23,6 +23,7 @@ def evaluate(
     split: str = "test",
     batch_size: int | None = None,
     device: str = "cpu",
+    mirror: bool = False,
 ) -> Evaluation | DetectionEvaluation | SegmentationEvaluation:
     """Measure a model by the figures of its task.
 
@@ -32,21 +33,28 @@ def evaluate(
         split: which part of the data.
         batch_size: images at a time; by default what suits the task.
         device: where to run: `cpu`, `cuda`, `mps` or `auto`.
+        mirror: judge each image together with its mirror image; of classifiers.
 
     Raises:
-        InputError: no such model, data or split; or the data's classes are not the model's.
+        InputError: no such model, data or split; the data's classes are not the model's; or images
+            are to be mirrored for boxes or masks.
 
     """
     if not isinstance(model, VisionModel):
         model = load(model)
     device = device_for(device)
     sized = {} if batch_size is None else {"batch_size": batch_size}
+    if mirror and model.task in ("detect", "segment"):
+        raise InputError(
+            f"{model.name} finds {'boxes' if model.task == 'detect' else 'masks'}, which are not "
+            "averaged over mirror images; leave mirror out"
+        )
     if model.task == "detect":
         return detect.evaluate(model, data, split=split, device=device, **sized)
     if model.task == "segment":
         return segment.evaluate(model, data, split=split, device=device, **sized)
     try:
-        return classify.evaluate(model, data, split=split, device=device, **sized)
+        return classify.evaluate(model, data, split=split, device=device, mirror=mirror, **sized)
     except InputError as error:
         held = _held_by(data)
         if not held:

@@ -76,7 +76,12 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate_classifier(
-    model: Classifier, batches: EpochBatches, *, device: str = "cpu", mistakes: int = 16
+    model: Classifier,
+    batches: EpochBatches,
+    *,
+    device: str = "cpu",
+    mistakes: int = 16,
+    mirror: bool = False,
 ) -> Evaluation:
     """Run a classifier over every image of `batches`, in float32.
 
@@ -85,6 +90,8 @@ def evaluate_classifier(
         batches: images in [0, 1] at the network's size, and labels.
         device: where to run.
         mistakes: how many of the most confident mistakes to keep.
+        mirror: average the logits of each image and its mirror image, left to right, which costs
+            twice the time.
 
     Raises:
         InputError: the labels do not fit the model's classes.
@@ -96,7 +103,11 @@ def evaluate_classifier(
     with evaluating(network):
         for images, true in batches.epoch(0):
             images, true = images.to(device), true.to(device)
-            found = network(model.preprocessing.normalise(images)).softmax(1)
+            given = model.preprocessing.normalise(images)
+            logits = network(given)
+            if mirror:
+                logits = (logits + network(given.flip(3))) / 2
+            found = logits.softmax(1)
             worst.add(images, true, found)
             probabilities.append(found.cpu())
             labels.append(true.cpu())

@@ -22,6 +22,14 @@ def reflected(image, padding):
     return padded
 
 
+def alternating(first, epochs):
+    """Jordan 2024: in each epoch those images are mirrored that were not in the one before."""
+    mirrored = [list(first)]
+    for _ in range(epochs - 1):
+        mirrored.append([1 if before == 0 else 0 for before in mirrored[-1]])
+    return mirrored
+
+
 def augment(image, draw, padding, cutout):
     """draw: top, left, flipped, and the row and column of the cutout's centre."""
     top, left, flipped, centre_row, centre_col = draw
