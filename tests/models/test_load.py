@@ -3,8 +3,10 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
@@ -20,13 +22,34 @@ def saved(tmp_path, network, name="x.safetensors"):
     return tmp_path / name
 
 
-def test_a_bundled_model_is_ready():
-    (name,) = bundled_names()
+BUNDLED = {
+    "cifar10-resnet20-attention": ("classify", 10, "cat", "cifar10"),
+    "camvid-segmenter": ("segment", 11, "road", "camvid"),
+}
+
+
+@pytest.mark.parametrize("name", bundled_names())
+def test_a_bundled_model_is_ready(name):
+    task, classes, label, source = BUNDLED[name]
     model = load(f"bundled:{name}")
     assert model.name == f"bundled:{name}"
-    assert (model.task, model.labels[3], len(model.labels)) == ("classify", "cat", 10)
+    assert (model.task, model.labels[3], len(model.labels)) == (task, label, classes)
     assert model.assumed == ()
-    assert trained_on(f"bundled:{name}") == "cifar10"
+    assert trained_on(f"bundled:{name}") == source
+
+
+def test_the_bundled_segmenter_sees_the_sky_where_it_is():
+    model = load("bundled:camvid-segmenter")
+    height, width = model.preprocessing.size
+    street = np.zeros((height, width, 3), np.uint8)
+    street[: height // 2] = (200, 215, 235)
+    street[height // 2 :] = (90, 88, 86)
+    with torch.no_grad():
+        (seen,) = model(model.prepare(Image.fromarray(street))).argmax(1)
+    upper, lower = seen[: height // 3].flatten(), seen[-height // 3 :].flatten()
+    sky = model.labels.index("sky")
+    assert (upper == sky).double().mean() > 0.95
+    assert not (lower == sky).any()
 
 
 @pytest.mark.parametrize("at", ["x.safetensors", "a folder/with@sign.safetensors"])
@@ -47,7 +70,7 @@ def test_one_of_our_networks_with_a_file(tmp_path, at):
 
 def test_a_vision_model_s_own_weights_come_back(tmp_path):
     """`model.state_dict()` has `network.` before every name."""
-    model = load(f"bundled:{bundled_names()[0]}")
+    model = load("bundled:cifar10-resnet20-attention")
     path = saved(tmp_path, model)
     again = load(f'resnet20(width=32, attention="multi_head(num_heads=4)@layer3")@{path}')
     assert again.assumed[0] == "'network.' before the names of all weights was taken off"
@@ -95,10 +118,13 @@ def test_a_weights_file_alone_is_told_how_to_be_given(tmp_path):
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("nothing", r"no model 'nothing': it is no folder, and no bundled:\{cifar10.*hf:ORG/NAME"),
+        (
+            "nothing",
+            r"no model 'nothing': it is no folder, and no bundled:\{camvid.*cifar10.*hf:ORG/NAME",
+        ),
         ("keras:model.h5", "no model 'keras:model.h5'"),
         ("hf:", "no model 'hf:'"),
-        ("bundled:cifar", "unknown bundled model 'cifar'; choose from: cifar10"),
+        ("bundled:cifar", "unknown bundled model 'cifar'; .*cifar10"),
         ("photo:dinov2", "unknown photo model 'dinov2'; did you mean dinov2-small"),
         ("resnet20", "resnet20 is a network without weights; write resnet20@FILE, or train it"),
         ("resnet21@x.pt", "unknown model 'resnet21'; did you mean resnet20"),
