@@ -30,7 +30,7 @@ def see(model: nn.Module, image: ImageLike, *, check: bool = True, **options: An
         model: any module; one that `regard.load` returned brings its preprocessing and labels.
         image: a picture (Pillow, or RGB bytes (height, width, 3)), or a preprocessed tensor
             (1, 3, height, width).
-        check: judge the map (a quick check: at most 60 forward passes, most of them in bfloat16
+        check: judge the map (a quick check: about 60 forward passes, most of them in bfloat16
             where that is fast and precise enough); False leaves it unjudged.
         **options: as of `see_batch`.
 
