@@ -17,7 +17,9 @@ from result import record
 from run_pace import seconds_an_epoch
 
 
-def options(model: str, data: str) -> DetectOptions:
+def options(
+    model: str, data: str, *, epochs: int = 30, size: tuple[int, int] = (384, 512)
+) -> DetectOptions:
     """Return the recipe: an ImageNet backbone, half frozen; cells have no up, and vary in size.
 
     Chosen by the validation images: twice the epochs at three quarters of the size, without
@@ -27,9 +29,11 @@ def options(model: str, data: str) -> DetectOptions:
         data=data,
         model=model,
         backbone="photo:efficientnet-lite0(freeze=2)",
-        size=(384, 512),
-        recipe=detection_recipe(epochs=30),
-        augment=BoxAugment(flip_vertical=True, scale=(0.7, 1.4), mosaic=0.3, mosaic_until=22),
+        size=size,
+        recipe=detection_recipe(epochs=epochs),
+        augment=BoxAugment(
+            flip_vertical=True, scale=(0.7, 1.4), mosaic=0.3, mosaic_until=3 * epochs // 4
+        ),
     )
 
 

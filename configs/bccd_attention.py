@@ -5,8 +5,8 @@ each side, a narrow pyramid, an ImageNet backbone of which the first stages stay
 With three seeds an exact test cannot reach 5 %; what can be told are differences and intervals.
 
 Command:   regard compare configs/bccd_attention.py --data BCCD
-Hardware:  2 CPU cores; a run takes about 4 minutes on one core.
-Duration:  9 runs, about 40 minutes on one core.
+Hardware:  2 CPU cores; a run takes about 2 minutes on one core.
+Duration:  9 runs, about 20 minutes on one core.
 Result:    docs/results.md
 """
 
@@ -21,7 +21,7 @@ study = Study(
     models=("yolo(backbone='photo:efficientnet-lite0(freeze=2)', channels=48)",),
     attention=("eca@neck", "multi_head(num_heads=4)@head"),
     seeds=3,
-    recipe=detection_recipe(epochs=25),
+    recipe=detection_recipe(epochs=18),
     options={
         "size": (192, 256),
         "augment": BoxAugment(flip_vertical=True, scale=(0.7, 1.4)),
