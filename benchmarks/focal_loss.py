@@ -1,9 +1,10 @@
 """Focal loss against plain cross-entropy for RetinaNet on BCCD, at the same budget.
 
-The recipe is that of `bccd.py` with half the pixels on each side and half the epochs; only the class
-loss differs (γ = 0 and no α is the paper's baseline), and both start from the paper's prior of 1 %. A seed gives both the same first weights,
-order of images and augmentation, and they are compared seed by seed. Runs lie in a folder and are
-gone on with: interrupt it as you like. The test images are read once, when every run is finished.
+The recipe is that of `bccd.py` with half the pixels on each side and half the epochs; only the
+class loss differs (γ = 0 and no α is the paper's baseline), and both start from the paper's prior
+of 1 %. A seed gives both the same first weights, order of images and augmentation, and they are
+compared seed by seed. Runs lie in a folder and are gone on with: interrupt it as you like. The
+test images are read once, when every run is finished.
 """
 
 import argparse
