@@ -141,7 +141,7 @@ def test_a_weights_file_alone_is_told_how_to_be_given(tmp_path):
     [
         (
             "nothing",
-            r"no model 'nothing': it is no folder, and no bundled:\{bccd.*camvid.*cifar10.*hf:ORG/NAME",
+            r"no model 'nothing': it is no folder, and no bundled:\{bccd.*cifar10.*hf:ORG/NAME",
         ),
         ("keras:model.h5", "no model 'keras:model.h5'"),
         ("hf:", "no model 'hf:'"),
