@@ -118,3 +118,15 @@ def test_the_file_is_written_whole(tmp_path):
     assert path.read_text("utf-8") == walk_page.render(walk(tokens()))
     with pytest.raises(InputError, match="cannot write"):
         walk_page.write(walk(tokens()), path / "below-a-file.html")
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("tokens", "cat <small>70.0 %</small>"),
+        ("pixels", "cat <small>70.0 % of the pixels</small>"),
+        ("boxes", "cat <small>70.0 % for its surest box</small>"),
+    ],
+)
+def test_the_title_says_of_what_the_number_is(kind, said):
+    assert said in walk_page.render(KINDS[kind]())

@@ -36,7 +36,7 @@ def gate(over="channels", *, off=None, cells=4):
     )  # fmt: skip
 
 
-def walk(*sites, size=32, head=True):
+def walk(*sites, size=32, head=True, answer="classes"):
     random = np.random.default_rng(2)
     on, without = np.array([0.7, 0.2, 0.06, 0.04]), np.array([0.3, 0.5, 0.1, 0.1])
     off = SwitchedOff(without, "all the same") if head else None
@@ -44,7 +44,7 @@ def walk(*sites, size=32, head=True):
         model="model", image="picture.png",
         picture=random.integers(0, 256, (size, size, 3), dtype=np.uint8),
         labels=LABELS if head else (), probabilities=on if head else None, sites=sites, off=off,
-        left_out=("blocks.0: too large",),
+        left_out=("blocks.0: too large",), answer=answer,
     )  # fmt: skip
 
 
@@ -56,5 +56,7 @@ KINDS = {
     "weights only": lambda: walk(tokens(dense=True, off=OFF)),
     "channel gate": lambda: walk(gate("channels", off=OFF)),
     "position gate": lambda: walk(gate("positions", off=OFF)),
+    "pixels": lambda: walk(gate("positions", off=OFF), answer="pixels"),
+    "boxes": lambda: walk(tokens(off=OFF), answer="boxes"),
     "no class head": lambda: walk(tokens(), head=False),
 }

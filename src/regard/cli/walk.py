@@ -22,6 +22,7 @@ def walk(
 ) -> None:
     """Lead through the six stages, from image to prediction, in one self-contained page."""
     from regard.core.files import output_folder
+    from regard.core.pipeline import OF_WHAT
     from regard.data import read_image
     from regard.explain import walk as walk_through
     from regard.models.load import load
@@ -51,7 +52,8 @@ def walk(
     words = console()
     if found.probabilities is not None:
         best = int(found.probabilities.argmax())
-        words.print(f"{found.model} says {found.labels[best]} ({found.probabilities[best]:.1%})")
+        share = f"{found.probabilities[best]:.1%}{OF_WHAT[found.answer]}"
+        words.print(f"{found.model} says {found.labels[best]} ({share})")
     words.print(f"{len(found.sites)} attention sites: {', '.join(s.name for s in found.sites)}")
     for reason in found.left_out:
         words.print(f"left out: {reason}")

@@ -15,12 +15,23 @@ Array = NDArray[np.floating]
 Sigma = Literal["softmax over positions", "sigmoid", "hard sigmoid", "relu", "tanh"]
 
 
+Answer = Literal["classes", "pixels", "boxes"]
+"""What a model tells of an image."""
+
+OF_WHAT: dict[Answer, str] = {
+    "classes": "",
+    "pixels": " of the pixels",
+    "boxes": " for its surest box",
+}
+"""What follows the number of a class, in words."""
+
+
 @dataclass(frozen=True)
 class SwitchedOff:
     """What the model predicts with attention switched off at one site, or at all of them.
 
     Attributes:
-        probabilities: (class,).
+        probabilities: (class,), as of the walk.
         meaning: what was put in attention's place, one sentence.
 
     """
@@ -176,11 +187,14 @@ class Walk:
         model: what the model is called.
         image: what the image is called.
         picture: what the model saw, before its normalisation: RGB bytes, (height, width, 3).
-        labels: the class names; empty where the model has no class head.
-        probabilities: (class,), or None where the model has no class head.
+        labels: the class names; empty where the model tells of no classes.
+        probabilities: (class,), or None where the model tells of no classes; what they are is said
+            by `answer`.
         sites: in the order of the forward pass.
         off: the prediction with every site switched off, or None.
         left_out: what could not be shown and why, one sentence each.
+        answer: what there is of each class: of `classes` the probability, of `pixels` the share of
+            the image that it has, of `boxes` the score of its surest one.
 
     """
 
@@ -192,6 +206,7 @@ class Walk:
     sites: tuple[TokenSite | GateSite, ...]
     off: SwitchedOff | None = None
     left_out: tuple[str, ...] = ()
+    answer: Answer = "classes"
 
 
 def entropy(weights: Array) -> float:

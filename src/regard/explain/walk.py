@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from regard.core.errors import InputError, unknown_name
 from regard.core.modes import evaluating
-from regard.core.pipeline import Array, GateSite, SwitchedOff, TokenSite, Walk
+from regard.core.pipeline import Answer, Array, GateSite, SwitchedOff, TokenSite, Walk
 from regard.core.record import AttentionRecord
 from regard.explain.subject import Preprocess, device_of, is_headless
 from regard.explain.switch_off import MEANINGS, Switchboard
-from regard.explain.targets import class_scores, has_classes
+from regard.explain.walk_answer import answer_of
 from regard.explain.walk_sites import UnshowableError, lay_out, site_of
 
 
@@ -56,14 +56,15 @@ def walk(
     batch, picture = _inputs(image, preprocess)
     batch = batch.to(device_of(model))
     board = Switchboard(model, batch)
-    labels, probabilities = _prediction(model, board.output, labels)
+    labels, told = _prediction(model, board.output, labels)
+    answer, probabilities = told or ("classes", None)
     records = _chosen(board.records, sites)
     given = _given_to(model, batch, {record.site for record in records})
     kept: list[TokenSite | GateSite] = []
     left_out: list[str] = []
     shown: list[AttentionRecord] = []
     for record in records:
-        off = None if probabilities is None else _off(board, record)
+        off = None if told is None else _off(board, record, labels)
         features = lay_out(given.get(record.site), record.grid)
         try:
             kept.append(site_of(record, _site_name(record, records), features, off))
@@ -78,8 +79,9 @@ def walk(
         labels=labels,
         probabilities=probabilities,
         sites=tuple(kept),
-        off=None if probabilities is None else _all_off(board, shown),
+        off=None if told is None else _all_off(board, shown, labels),
         left_out=tuple(left_out),
+        answer=answer,
     )
 
 
@@ -134,59 +136,48 @@ def _site_name(record: AttentionRecord, records: Sequence[AttentionRecord]) -> s
 
 def _prediction(
     model: nn.Module, output: Any, labels: Sequence[str] | None
-) -> tuple[tuple[str, ...], Array | None]:
-    """Return the class names and probabilities; none of either for a model without a class head.
-
-    A detector's or segmenter's own labels are of its boxes and pixels, not of the image.
-    """
-    scores = class_scores(output) if has_classes(output) else None
-    if labels is None and scores is not None:
-        labels = getattr(model, "labels", None)
-    if (
-        scores is None
-        or (labels is None and is_headless(model))
-        or (labels is not None and not len(labels))
-    ):
+) -> tuple[tuple[str, ...], tuple[Answer, Array] | None]:
+    """Return the class names and what the model tells of them; neither for one without classes."""
+    known = getattr(model, "labels", None) if labels is None else labels
+    found = answer_of(output, known)
+    nameless = known is not None and not len(known)
+    if found is None or nameless or (known is None and is_headless(model)):
         if labels:
             raise InputError(
                 f"{len(labels)} labels were given, but the model returns no scores of classes; "
                 "pass labels=()"
             )
         return (), None
-    classes = scores.shape[1]
-    if labels is None:
-        labels = [f"class {index}" for index in range(classes)]
-    if len(labels) != classes:
-        raise InputError(f"{len(labels)} labels were given for the model's {classes} classes")
-    return tuple(labels), _probabilities(scores)
+    classes = len(found[1])
+    if known is None:
+        known = [f"class {index}" for index in range(classes)]
+    if len(known) != classes:
+        raise InputError(f"{len(known)} labels were given for the model's {classes} classes")
+    return tuple(known), found
 
 
-def _probabilities(scores: Tensor) -> Array:
-    return scores[0].double().softmax(0).cpu().numpy()
-
-
-def _off(board: Switchboard, record: AttentionRecord) -> SwitchedOff | None:
+def _off(board: Switchboard, record: AttentionRecord, labels: Sequence[str]) -> SwitchedOff | None:
     if not board.can_switch_off(record):
         return None
-    return _switched_off(board, [record], MEANINGS[record.kind])
+    return _switched_off(board, [record], labels, MEANINGS[record.kind])
 
 
-def _all_off(board: Switchboard, records: Sequence[AttentionRecord]) -> SwitchedOff | None:
+def _all_off(
+    board: Switchboard, records: Sequence[AttentionRecord], labels: Sequence[str]
+) -> SwitchedOff | None:
     """Switch every site off; not where one is linear, whose mean is that of the first run."""
     if not records or any(record.kind == "linear" for record in records):
         return None
     if not all(board.can_switch_off(record) for record in records):
         return None
-    return _switched_off(board, records, "every site is switched off in its own way.")
+    return _switched_off(board, records, labels, "every site is switched off in its own way.")
 
 
 def _switched_off(
-    board: Switchboard, records: Sequence[AttentionRecord], meaning: str
+    board: Switchboard, records: Sequence[AttentionRecord], labels: Sequence[str], meaning: str
 ) -> SwitchedOff | None:
-    output = board.without(records)
-    return (
-        SwitchedOff(_probabilities(class_scores(output)), meaning) if has_classes(output) else None
-    )
+    told = answer_of(board.without(records), labels)
+    return None if told is None else SwitchedOff(told[1], meaning)
 
 
 def _given_to(model: nn.Module, batch: Tensor, sites: set[str]) -> dict[str, Tensor]:

@@ -37,6 +37,7 @@ def page_data(walk: Walk, budget: int) -> dict[str, Any]:
         "size": list(walk.picture.shape[:2]),
         "colours": {kind: palette(kind) for kind in COLOUR_MAPS},
         "classes": [{"label": walk.labels[index]} for index in shown],
+        "answer": walk.answer,
         "on": _at(walk.probabilities, shown),
         "allOff": _switched_off(walk.off, shown),
         "totalClasses": len(walk.labels),

@@ -6,7 +6,7 @@ from typing import Any
 
 from regard.core.errors import InputError
 from regard.core.files import write_text
-from regard.core.pipeline import Walk
+from regard.core.pipeline import OF_WHAT, Walk
 from regard.show.self_contained import page
 from regard.show.walk_data import data_size, page_data
 
@@ -57,6 +57,7 @@ def _render(walk: Walk, data: dict[str, Any]) -> str:
         data=data,
         walk=walk,
         prediction=_prediction(walk),
+        of_what=OF_WHAT[walk.answer],
         stages=STAGES,
     )
 
@@ -65,4 +66,4 @@ def _prediction(walk: Walk) -> dict[str, str] | None:
     if walk.probabilities is None:
         return None
     best = int(walk.probabilities.argmax())
-    return {"label": walk.labels[best], "percent": f"{100 * walk.probabilities[best]:.1f} %"}
+    return {"label": walk.labels[best], "share": f"{100 * walk.probabilities[best]:.1f} %"}

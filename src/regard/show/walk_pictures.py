@@ -25,6 +25,11 @@ from regard.show.walk_data import projection, starting_query, strongest
 DPI = 150
 MAPS = 6
 CLASSES = 5
+ANSWERS = {
+    "classes": "probability",
+    "pixels": "share of the pixels",
+    "boxes": "score of the surest box",
+}
 INK = "#1d2126"
 
 
@@ -224,7 +229,7 @@ def _prediction(walk: Walk, site: TokenSite | GateSite) -> dict[str, Figure]:
     axes.set_yticks(places, [walk.labels[index] for index in shown])
     axes.invert_yaxis()
     axes.set_xlim(0, 1)
-    axes.set_xlabel("probability")
+    axes.set_xlabel(ANSWERS[walk.answer])
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right", fontsize=8)
     axes.set_title(f"{site.name}: with and without attention", fontsize=11, color=INK)

@@ -73,22 +73,31 @@ export function featureStage(page, site, grid, cell) {
   return parts;
 }
 
+// What the network ends in, the formula of what is listed of it, and how the largest is called.
+const softmax = () => m("mfrac", m("msup", mi("e"), sub("z", "c")), m("mrow", m("munder", mo("∑"), mi("k")), m("msup", mi("e"), sub("z", "k"))));
+const ANSWERS = {
+  classes: { ends: "one probability for each class", symbol: "p", formula: softmax, most: "likeliest of these classes is", aria: "Class probabilities" },
+  pixels: { ends: "a class for each pixel; listed is the share of the pixels that each class has", symbol: "s", formula: () => m("mfrac", sub("n", "c"), mi("n")), most: "largest of these classes is", aria: "Shares of the pixels" },
+  boxes: { ends: "boxes, with a score for each class; listed is the score of the surest box of each class", symbol: "s", formula: () => m("mrow", m("munder", mo("max"), mi("b")), sub("p", "bc")), most: "surest of these classes is", aria: "Scores of the surest boxes" },
+};
+
 // Stage 6.
 export function predictionStage(page, site) {
   if (!page.on) {
     return [sentence("This model has no class head: it turns an image into features, so there is no prediction to show, with attention or without.")];
   }
+  const answer = ANSWERS[page.answer];
   const rows = page.classes.map(({ label }, index) => probabilityRow(label, page.on[index], site.off?.values[index]));
   const parts = [
-    sentence("The weighted features go through the rest of the network, which ends in one probability for each class. What did the attention add? The same image once more, with this site’s attention switched off:"),
+    sentence(`The weighted features go through the rest of the network, which ends in ${answer.ends}. What did the attention add? The same image once more, with this site’s attention switched off:`),
     site.off ? sentence(element("strong", {}, "Switched off means: "), site.off.meaning) : sentence("This site could not be switched off."),
-    formula(sub("p", "c"), mo("="), m("mfrac", m("msup", mi("e"), sub("z", "c")), m("mrow", m("munder", mo("∑"), mi("k")), m("msup", mi("e"), sub("z", "k")))), mo(","), mtext("\u2003"), sub("p", page.classes[0].label), mo("="), m("mn", percent(page.on[0])), ...(site.off ? [mtext("\u00a0with attention,\u2002"), m("mn", percent(site.off.values[0])), mtext("\u00a0without")] : [])),
-    element("div", { class: "probabilities", role: "table", "aria-label": "Class probabilities with attention on and off" }, ...rows),
+    formula(sub(answer.symbol, "c"), mo("="), answer.formula(), mo(","), mtext("\u2003"), sub(answer.symbol, page.classes[0].label), mo("="), m("mn", percent(page.on[0])), ...(site.off ? [mtext("\u00a0with attention,\u2002"), m("mn", percent(site.off.values[0])), mtext("\u00a0without")] : [])),
+    element("div", { class: "probabilities", role: "table", "aria-label": `${answer.aria} with attention on and off` }, ...rows),
     element("p", { class: "key" }, element("span", { class: "swatch on" }), "attention on ", site.off ? element("span", { class: "swatch off" }) : null, site.off ? "this site switched off" : null),
   ];
   if (page.allOff && page.totalSites > 1) {
     const best = page.allOff.values.reduce((top, value, i, all) => (value > all[top] ? i : top), 0);
-    parts.push(note(`With all ${page.totalSites} sites switched off at once, the likeliest of these classes is ${page.classes[best].label} with ${percent(page.allOff.values[best])}.`));
+    parts.push(note(`With all ${page.totalSites} sites switched off at once, the ${answer.most} ${page.classes[best].label} with ${percent(page.allOff.values[best])}.`));
   }
   const hidden = page.totalClasses - page.classes.length;
   if (hidden > 0) parts.push(note(`${hidden} further ${hidden === 1 ? "class is" : "classes are"} not listed.`));
