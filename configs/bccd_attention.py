@@ -7,7 +7,8 @@ With three seeds an exact test cannot reach 5 %; what can be told are difference
 Command:   regard compare configs/bccd_attention.py --data BCCD
 Hardware:  2 CPU cores; a run takes about 2 minutes on one core.
 Duration:  9 runs, about 20 minutes on one core.
-Result:    docs/results.md
+Result:    none 81.0 %, eca@neck −0.15 points [−2.45, 2.14], multi_head@head +0.49 [−1.82, 2.80]
+           (docs/results.md)
 """
 
 from regard.compare import Study
