@@ -121,15 +121,16 @@ def test_lists_of_torchvision_s_kind_are_seen():
 
 
 @pytest.mark.parametrize(
-    ("model", "sites"),
+    ("model", "sites", "answer"),
     [
-        (segmenter("attention_unet"), 3),
-        (wrapped(tiny("retinanet", attention="cross@neck"), "detect"), 2),
+        (segmenter("attention_unet"), 3, "pixels"),
+        (wrapped(tiny("retinanet", attention="cross@neck"), "detect"), 2, "boxes"),
     ],
 )
-def test_a_walk_shows_where_the_gates_of_each_scale_looked(model, sites):
+def test_a_walk_shows_where_the_gates_of_each_scale_looked(model, sites, answer):
     found = regard.walk(model, IMAGES)
     assert len(found.sites) == sites
-    assert found.probabilities is None
+    assert found.answer == answer
+    assert len(found.probabilities) == len(found.labels) == len(model.labels)
     sizes = {site.size for site in found.sites if hasattr(site, "size")}
     assert len(sizes) in (0, sites)
