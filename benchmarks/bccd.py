@@ -23,7 +23,7 @@ def options(
     """Return the recipe: an ImageNet backbone, half frozen; cells have no up, and vary in size.
 
     Chosen by the validation images: twice the epochs at three quarters of the size, without
-    mosaics, were best after 25 and then learnt the training images' missing boxes by heart.
+    mosaics, were best after 25 and worse from then on.
     """
     return DetectOptions(
         data=data,

@@ -10,6 +10,10 @@ from regard.core.command import command_line
     [
         (["/opt/bin/regard", "train", "--data", "my photos"], "regard train --data 'my photos'"),
         (["/opt/lib/regard/__main__.py", "list", "models"], "regard list models"),
+        (
+            ["/home/me/regard/study.py", "-n", "3"],
+            "from Python",
+        ),  # a folder of that name; no such file
         (["-c"], "from Python"),
         ([""], "from Python"),
         ([], "from Python"),

@@ -40,6 +40,20 @@ def test_scores_of_the_surest_boxes_of_a_detector():
     np.testing.assert_allclose(numbers, 1 / (1 + np.exp([-3.0, -0.5, 0.0])), rtol=1e-6)
 
 
+def test_a_list_of_boxes_tells_of_the_classes_that_were_found():
+    row = {
+        "boxes": torch.tensor([[0.0, 0, 4, 4], [1, 1, 5, 5], [2, 2, 6, 6]]),
+        "scores": torch.tensor([0.4, 0.7, 0.2]),
+        "labels": torch.tensor([1, 1, 0]),
+    }
+    kind, numbers = answer_of([row], LABELS)
+    assert kind == "boxes"
+    np.testing.assert_allclose(numbers, [0.2, 0.7, 0.0], rtol=1e-6)
+    nothing = {name: tensor[:0] for name, tensor in row.items()}
+    assert answer_of([nothing], LABELS)[1].tolist() == [0.0, 0.0, 0.0]
+    assert answer_of([row], LABELS[:1]) is None
+
+
 @pytest.mark.parametrize("labels", [None, (), ("sky", "road")])
 def test_a_map_of_features_is_no_answer(labels):
     assert answer_of(torch.zeros(1, 3, 4, 4), labels) is None

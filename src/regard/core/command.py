@@ -12,8 +12,9 @@ def command_line() -> str:
     A process without either (a notebook, `python -c`) has no command that says anything.
     """
     program, *arguments = sys.argv or [""]
-    if Path(program).stem == "regard" or Path(program).parent.name == "regard":
+    path = Path(program)
+    if path.stem == "regard" or path.parts[-2:] == ("regard", "__main__.py"):
         return shlex.join(["regard", *arguments])
-    if program.endswith(".py") and Path(program).is_file():
+    if program.endswith(".py") and path.is_file():
         return shlex.join(["python", program, *arguments])
     return "from Python"

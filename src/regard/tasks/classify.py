@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -13,7 +13,6 @@ from regard.data.image_batches import make_batches
 from regard.data.sources import open_dataset
 from regard.data.statistics import channel_statistics
 from regard.models import NetworkSpec, Preprocessing, VisionModel, build
-from regard.models.airbench import Airbench
 from regard.models.build import find_network
 from regard.models.load import load
 from regard.tasks.held_out import training_images
@@ -104,7 +103,7 @@ def train(
     network = build(spec, seed=options.seed)
     mean, std = channel_statistics(training)
     preprocessing = Preprocessing(size=(size, size), mean=mean, std=std)
-    if isinstance(network, Airbench):
+    if isinstance(network, Whitening):
         network.whiten(_first_images(training, preprocessing))
     fabric = start_fabric(machine.device, machine.precision, machine.devices)
     common = {
@@ -151,6 +150,16 @@ def train(
 
 
 Images = ImageDataset | FolderDataset
+
+
+@runtime_checkable
+class Whitening(Protocol):
+    """A network whose first layer is made of training images before it learns, as `airbench`."""
+
+    def whiten(self, images: Tensor) -> None:
+        """Set it from images as the network is given them: (batch, 3, height, width)."""
+        ...
+
 
 _WHITENED = 5000
 """Images of 32×32 whose patches are whitened, as in the paper; of larger ones as many pixels."""

@@ -146,8 +146,9 @@ class _Run:
             self.average.state = self._saved["average"]
         forward: Any = torch.compile(self.model) if compile else self.model
         self.forward, self.fabric_optimizer = fabric.setup(forward, self.optimizer)
-        # What is compiled is compiled as it is.
-        self.quick = nullcontext() if compile else QuickDepthwise()
+        # What is compiled is compiled as it is, and a GPU is not slow at it.
+        slow = fabric.device.type == "cpu" and not compile
+        self.quick = QuickDepthwise() if slow else nullcontext()
         self.tensors = list(self.model.state_dict(keep_vars=True).items())
         self.saved_at = time.monotonic()
 

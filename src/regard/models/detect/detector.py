@@ -146,7 +146,7 @@ class Detector(nn.Module):
             context: whether the mechanism takes a second map.
 
         Returns:
-            None where a mechanism of one map stands behind modules (see `places`).
+            No slot where a mechanism of one map stands behind modules (see `places`).
 
         Raises:
             InputError: the mechanism has no place there.
