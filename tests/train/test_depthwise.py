@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from regard.data import Batches, scenes
 from regard.train import Recipe, depthwise, fit, start_fabric
-from regard.train.depthwise import QuickDepthwise
+from regard.train.depthwise import QuickDepthwise, quick_depthwise
 
 
 def gradients(layer: nn.Conv2d, x: Tensor, dtype: torch.dtype | None) -> list[Tensor]:
@@ -123,3 +123,17 @@ def test_training_uses_it(monkeypatch, tmp_path) -> None:
     fabric = start_fabric("cpu", "bf16")
     fit(network, batches, out=tmp_path, recipe=Recipe(epochs=1), fabric=fabric, quiet=True)
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize(
+    ("layer", "device", "quick"),
+    [
+        (nn.Conv2d(4, 8, 3, groups=4), "cpu", True),
+        (nn.Conv2d(4, 8, 3, groups=4), "cuda", False),
+        (nn.Conv2d(4, 8, 3, groups=2), "cpu", False),
+        (nn.Conv2d(1, 8, 3), "cpu", False),
+    ],
+)
+def test_it_is_entered_only_where_there_is_something_to_gain(layer, device, quick) -> None:
+    entered = quick_depthwise(nn.Sequential(layer), torch.device(device))
+    assert isinstance(entered, QuickDepthwise) == quick

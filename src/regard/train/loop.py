@@ -19,7 +19,7 @@ from regard.core.errors import InputError, RegardError
 from regard.core.seeding import derive_seed, preserved_random_state
 from regard.core.shapes import Images
 from regard.train.checkpoint import Progress, load_checkpoint, save_checkpoint
-from regard.train.depthwise import QuickDepthwise
+from regard.train.depthwise import quick_depthwise
 from regard.train.device import Fabric, start_fabric
 from regard.train.interrupt import StopRequest, stop_request
 from regard.train.journal import Journal
@@ -146,9 +146,8 @@ class _Run:
             self.average.state = self._saved["average"]
         forward: Any = torch.compile(self.model) if compile else self.model
         self.forward, self.fabric_optimizer = fabric.setup(forward, self.optimizer)
-        # What is compiled is compiled as it is, and a GPU is not slow at it.
-        slow = fabric.device.type == "cpu" and not compile
-        self.quick = QuickDepthwise() if slow else nullcontext()
+        # What is compiled is compiled as it is.
+        self.quick = nullcontext() if compile else quick_depthwise(self.model, fabric.device)
         self.tensors = list(self.model.state_dict(keep_vars=True).items())
         self.saved_at = time.monotonic()
 
