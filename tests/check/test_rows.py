@@ -39,8 +39,8 @@ def killed_in_the_fourth_row(folder):
     rows = Rows(folder, CONFIGURATION)
     for number in range(3):
         rows.add(Row("model", f"{number}.png", "grad_cam"))
-    rows._file.execute("BEGIN")
-    rows._file.execute("INSERT INTO rows VALUES ('model', '3.png', 'grad_cam', '{')")
+    rows.file.execute("BEGIN")
+    rows.file.execute("INSERT INTO rows VALUES ('model', '3.png', 'grad_cam', '{')")
     os.kill(os.getpid(), signal.SIGKILL)
 
 

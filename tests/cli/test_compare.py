@@ -87,6 +87,7 @@ def test_seeds_may_be_how_many_or_which():
         (("--learning-rates", "a,b"), "give numbers and commas"),
         (("--match", "size"), "unknown match"),
         (("--processes", "2", "--ray", "local"), "give one"),
+        (("--trial-gpus", "0.5"), "--trial-gpus is for a cluster; give --ray"),
         (("--task", "detecc"), "unknown task"),
     ],
 )

@@ -1,16 +1,13 @@
 """Rows of a table in a file: each is safe once it is measured, and nothing is measured twice."""
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from regard.check.row import Row
 from regard.core.errors import InputError
-from regard.core.files import output_folder
+from regard.core.sqlite_file import SqliteFile
 
 FILE = "rows.sqlite"
 
@@ -23,7 +20,7 @@ CREATE TABLE IF NOT EXISTS rows (
 """
 
 
-class Rows:
+class Rows(SqliteFile):
     """The rows in a folder, in one SQLite file; each row is a transaction of its own.
 
     A process that is killed loses the row that it works on, and no other.
@@ -39,55 +36,37 @@ class Rows:
     """
 
     def __init__(self, folder: Path, configuration: Mapping[str, Any]) -> None:
-        self.path = output_folder(folder) / FILE
-        with self._reading():
-            self._file = sqlite3.connect(self.path, isolation_level=None, timeout=60)
-        try:
-            with self._reading():
-                self._file.executescript(_SCHEMA)
-                self._agree(configuration)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> "Rows":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
+        super().__init__(folder, FILE, _SCHEMA)
+        with self.closed_after_an_error():
+            self._agree(configuration)
 
     def add(self, row: Row) -> None:
         """Keep a row; when this returns it is on the disk."""
-        with self._reading():
-            self._file.execute(
+        with self.using():
+            self.file.execute(
                 "INSERT OR REPLACE INTO rows VALUES (?, ?, ?, ?)", (*row.key, row.as_json())
             )
 
     def keys(self) -> set[tuple[str, str, str]]:
         """Return model, image and method of each row."""
-        with self._reading():
-            return set(self._file.execute("SELECT model, image, method FROM rows"))
+        with self.using():
+            return set(self.file.execute("SELECT model, image, method FROM rows"))
 
     def __iter__(self) -> Iterator[Row]:
-        with self._reading():
-            found = self._file.execute("SELECT content FROM rows ORDER BY rowid").fetchall()
+        with self.using():
+            found = self.file.execute("SELECT content FROM rows ORDER BY rowid").fetchall()
         return (Row.from_json(content) for (content,) in found)
 
     def _agree(self, configuration: Mapping[str, Any]) -> None:
         """Write the configuration into a new file, or refuse one that is another."""
         wanted = {name: json.dumps(value, sort_keys=True) for name, value in configuration.items()}
-        held = dict(self._file.execute("SELECT name, value FROM configuration"))
+        with self.using():
+            held = dict(self.file.execute("SELECT name, value FROM configuration"))
         if not held:
-            self._file.execute("BEGIN IMMEDIATE")
-            self._file.executemany(
-                "INSERT OR REPLACE INTO configuration VALUES (?, ?)", wanted.items()
-            )
-            self._file.execute("COMMIT")
+            with self.transaction(), self.using():
+                self.file.executemany(
+                    "INSERT OR REPLACE INTO configuration VALUES (?, ?)", wanted.items()
+                )
             return
         for name in sorted(wanted.keys() | held.keys()):
             if wanted.get(name) != held.get(name):
@@ -95,12 +74,3 @@ class Rows:
                     f"{self.path} holds rows with {name} {held.get(name, 'none')}, and these are "
                     f"with {name} {wanted.get(name, 'none')}; choose another folder"
                 )
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise InputError(
-                f"{self.path} cannot be used ({error}); choose another folder, or free space there"
-            ) from error

@@ -66,8 +66,12 @@ def compare(
     ray: Annotated[
         str | None, _machine("A cluster's HOST:PORT, or local.", show_default=False)
     ] = None,
-    trial_cpus: Annotated[float, _machine("Of a run on the cluster.", min=0)] = 1,
-    trial_gpus: Annotated[float, _machine("Of a run on the cluster; may be a share.", min=0)] = 0,
+    trial_cpus: Annotated[
+        float | None, _machine("Of a run on the cluster (default: 1).", min=0)
+    ] = None,
+    trial_gpus: Annotated[
+        float | None, _machine("Of a run on the cluster (default: 0); may be a share.", min=0)
+    ] = None,
     device: Annotated[str, _machine("auto, cpu, cuda or mps.")] = "auto",
     precision: Annotated[str, _machine("auto, bf16 or fp32.")] = "auto",
     devices: Annotated[int, _machine("Devices of one run, through torchrun.", min=1)] = 1,
@@ -102,7 +106,8 @@ def compare(
     )
     folder = out or Path("studies") / made.name
     machine = Machine(device, precision, devices)
-    _run(made, folder, machine, processes=processes, ray=ray, each=(trial_cpus, trial_gpus))
+    each = {"cpus": trial_cpus, "gpus": trial_gpus}
+    _run(made, folder, machine, processes=processes, ray=ray, each=each)
     _tell(folder, report(folder), json=json)
 
 
@@ -215,16 +220,20 @@ def _run(
     *,
     processes: int,
     ray: str | None,
-    each: tuple[float, float],
+    each: dict[str, float | None],
 ) -> None:
     from regard.compare.run_study import run
 
+    given = {name: value for name, value in each.items() if value is not None}
+    if given and ray is None:
+        options = " and ".join(f"--trial-{name}" for name in given)
+        raise InputError(f"{options} is for a cluster; give --ray HOST:PORT too, or leave it out")
     if ray is not None:
         from regard.compare.on_ray import on_ray
 
         if processes > 1:
             raise InputError("--processes is for this machine and --ray for a cluster; give one")
-        run(study, folder, machine=machine, way=on_ray(ray, cpus=each[0], gpus=each[1]))
+        run(study, folder, machine=machine, way=on_ray(ray, **given))
     elif processes > 1:
         from regard.compare.side_by_side import run_side_by_side
 

@@ -1,27 +1,32 @@
 """`regard train TASK`: a network, with or without attention, trained on your data."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from regard.cli.output import JsonOption, console, print_json
 from regard.cli.train_detect import detect
+from regard.cli.train_options import (
+    BatchSize,
+    Clip,
+    Compile,
+    Device,
+    Devices,
+    Ema,
+    Epochs,
+    LearningRate,
+    Out,
+    Precision,
+    Seed,
+    Validation,
+    WeightDecay,
+    Workers,
+    augment_option,
+    recipe_option,
+)
 from regard.cli.train_segment import segment
 
 app = typer.Typer(help="Train a network, with or without attention.", no_args_is_help=True)
-
-_RECIPE = "How to train (default: the recipe's)"
-_MACHINE = "Where to train"
-
-
-def _recipe(help: str | None = None, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_RECIPE, show_default=False, **limits)
-
-
-def _machine(help: str | None = None, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_MACHINE, **limits)
-
 
 app.command("detect")(detect)
 app.command("segment")(segment)
@@ -29,7 +34,7 @@ app.command("segment")(segment)
 
 @app.command("classify")
 def classify(
-    out: Annotated[Path, typer.Option(help="The run's folder.")],
+    out: Out,
     data: Annotated[
         str,
         typer.Option(help="scenes, cifar10, or a path: archive, parquet, image folder or csv."),
@@ -44,28 +49,24 @@ def classify(
             "See `regard list mechanisms`."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Seed = 0,
     size: Annotated[int | None, typer.Option(min=1, help="Side of the images in pixels.")] = None,
-    validation: Annotated[
-        float, typer.Option(help="Share of the training images to hold out.", min=0, max=0.9)
-    ] = 0.0,
-    recipe: Annotated[str, _recipe("default (SGD) or plain-adam.")] = "default",
-    epochs: Annotated[int | None, _recipe()] = None,
-    batch_size: Annotated[int | None, _recipe()] = None,
-    lr: Annotated[float | None, _recipe()] = None,
-    weight_decay: Annotated[float | None, _recipe()] = None,
-    label_smoothing: Annotated[float | None, _recipe()] = None,
-    ema: Annotated[float | None, _recipe()] = None,
-    clip: Annotated[float | None, _recipe()] = None,
-    augment: Annotated[bool, _recipe("Crop and flip.")] = True,
-    cutout: Annotated[int, _recipe("Side of the blanked square.", min=0)] = 0,
-    device: Annotated[str, _machine("auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, _machine("auto, bf16 or fp32.")] = "auto",
-    devices: Annotated[int, _machine("How many.", min=1)] = 1,
-    workers: Annotated[int | None, _machine("Processes that read files.", min=0)] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Use torch.compile.", rich_help_panel=_MACHINE)
-    ] = False,
+    validation: Validation = 0.0,
+    recipe: Annotated[str, recipe_option(help="default (SGD) or plain-adam.")] = "default",
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    lr: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    label_smoothing: Annotated[float | None, recipe_option()] = None,
+    ema: Ema = None,
+    clip: Clip = None,
+    augment: Annotated[bool, augment_option(help="Crop and flip.")] = True,
+    cutout: Annotated[int, augment_option(help="Side of the blanked square.", min=0)] = 0,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    devices: Devices = 1,
+    workers: Workers = None,
+    compile: Compile = False,
     json: JsonOption = False,
 ) -> None:
     """Train a classifier. The same command goes on where an interrupted one stopped."""

@@ -1,33 +1,37 @@
 """`regard train detect`: a network that finds boxes, with or without attention, on your data."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from regard.cli.output import JsonOption, console, print_json
+from regard.cli.train_options import (
+    BatchSize,
+    Clip,
+    Compile,
+    Device,
+    Devices,
+    Ema,
+    Epochs,
+    ImageSize,
+    LearningRate,
+    Optimizer,
+    Out,
+    Precision,
+    Scale,
+    Seed,
+    Validation,
+    WeightDecay,
+    Workers,
+    augment_option,
+    pretrained_option,
+)
 from regard.cli.train_segment import image_size
-
-_RECIPE = "How to train (default: the recipe's)"
-_AUGMENT = "How to augment"
-_MACHINE = "Where to train"
-
-
-def _recipe(help: str | None = None, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_RECIPE, show_default=False, **limits)
-
-
-def _augmented(help: str | None = None, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_AUGMENT, show_default=False, **limits)
-
-
-def _machine(help: str | None = None, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_MACHINE, **limits)
 
 
 def detect(
-    out: Annotated[Path, typer.Option(help="The run's folder.")],
+    out: Out,
     data: Annotated[
         str, typer.Option(help="scenes, or a path: Pascal VOC, COCO or YOLO.")
     ] = "scenes",
@@ -45,14 +49,7 @@ def detect(
             "timm:NAME …, perhaps with (option=value)."
         ),
     ] = None,
-    pretrained: Annotated[
-        bool | None,
-        typer.Option(
-            "--pretrained/--from-scratch",
-            help="Start the backbone from ImageNet's weights (default: if it is photo:…).",
-            show_default=False,
-        ),
-    ] = None,
+    pretrained: Annotated[bool | None, pretrained_option("backbone")] = None,
     attention: Annotated[
         str | None,
         typer.Option(
@@ -63,34 +60,28 @@ def detect(
     loss: Annotated[
         str | None, typer.Option(help="retinanet's: focal or cross_entropy.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    size: Annotated[
-        str | None, typer.Option(help="HEIGHTxWIDTH of the images in pixels, or one SIDE.")
+    seed: Seed = 0,
+    size: ImageSize = None,
+    validation: Validation = 0.0,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    optimizer: Optimizer = None,
+    lr: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    ema: Ema = None,
+    clip: Clip = None,
+    augment: Annotated[bool, augment_option(help="Scale and crop, flip and colours.")] = True,
+    scale: Scale = None,
+    flip_vertical: Annotated[bool, augment_option(help="Turn half upside down, too.")] = False,
+    mosaic: Annotated[float, augment_option(help="Share made of four images.", min=0, max=1)] = 0.0,
+    mosaic_until: Annotated[
+        int | None, augment_option(help="No mosaic after so many epochs.")
     ] = None,
-    validation: Annotated[
-        float, typer.Option(help="Share of the training images to hold out.", min=0, max=0.9)
-    ] = 0.0,
-    epochs: Annotated[int | None, _recipe()] = None,
-    batch_size: Annotated[int | None, _recipe()] = None,
-    optimizer: Annotated[str | None, _recipe("adam or sgd.")] = None,
-    lr: Annotated[float | None, _recipe()] = None,
-    weight_decay: Annotated[float | None, _recipe()] = None,
-    ema: Annotated[float | None, _recipe()] = None,
-    clip: Annotated[float | None, _recipe()] = None,
-    augment: Annotated[bool, _augmented("Scale and crop, flip and colours.")] = True,
-    scale: Annotated[
-        tuple[float, float] | None, _augmented("Least and greatest random magnification.")
-    ] = None,
-    flip_vertical: Annotated[bool, _augmented("Turn half upside down, too.")] = False,
-    mosaic: Annotated[float, _augmented("Share made of four images.", min=0, max=1)] = 0.0,
-    mosaic_until: Annotated[int | None, _augmented("No mosaic after so many epochs.")] = None,
-    device: Annotated[str, _machine("auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, _machine("auto, bf16 or fp32.")] = "auto",
-    devices: Annotated[int, _machine("How many.", min=1)] = 1,
-    workers: Annotated[int | None, _machine("Processes that read files.", min=0)] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Use torch.compile.", rich_help_panel=_MACHINE)
-    ] = False,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    devices: Devices = 1,
+    workers: Workers = None,
+    compile: Compile = False,
     json: JsonOption = False,
 ) -> None:
     """Train a detector. The same command goes on where an interrupted one stopped."""

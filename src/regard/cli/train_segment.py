@@ -1,28 +1,38 @@
 """`regard train segment`: a network that gives every pixel a class, trained on your masks."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from regard.cli.output import JsonOption, console, print_json
+from regard.cli.train_options import (
+    BatchSize,
+    Clip,
+    Compile,
+    Device,
+    Devices,
+    Ema,
+    Epochs,
+    ImageSize,
+    LearningRate,
+    Optimizer,
+    Out,
+    Precision,
+    Scale,
+    Seed,
+    Validation,
+    WeightDecay,
+    Workers,
+    augment_option,
+    pretrained_option,
+)
 
-_RECIPE = "How to train (default: the recipe's)"
-_MACHINE = "Where to train"
 _SIZE = re.compile(r"(\d+)(?:[x×](\d+))?")
 
 
-def _recipe(help: str | None = None, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_RECIPE, show_default=False, **limits)
-
-
-def _machine(help: str | None = None, **limits: Any) -> Any:
-    return typer.Option(help=help, rich_help_panel=_MACHINE, **limits)
-
-
 def segment(
-    out: Annotated[Path, typer.Option(help="The run's folder.")],
+    out: Out,
     data: Annotated[
         str,
         typer.Option(help="scenes, or a path: images and masks, Pascal VOC, COCO."),
@@ -39,14 +49,7 @@ def segment(
             help="plain, resnet18, photo:efficientnet-lite0 (with ImageNet weights), timm:NAME …"
         ),
     ] = None,
-    pretrained: Annotated[
-        bool | None,
-        typer.Option(
-            "--pretrained/--from-scratch",
-            help="Start the encoder from ImageNet's weights (default: if it is photo:…).",
-            show_default=False,
-        ),
-    ] = None,
+    pretrained: Annotated[bool | None, pretrained_option("encoder")] = None,
     attention: Annotated[
         str | None,
         typer.Option(
@@ -54,16 +57,12 @@ def segment(
             "See `regard list mechanisms`."
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
-    size: Annotated[
-        str | None, typer.Option(help="HEIGHTxWIDTH of the images in pixels, or one SIDE.")
-    ] = None,
+    seed: Seed = 0,
+    size: ImageSize = None,
     crop: Annotated[
         str | None, typer.Option(help="HEIGHTxWIDTH of the parts to train on (default: all).")
     ] = None,
-    validation: Annotated[
-        float, typer.Option(help="Share of the training images to hold out.", min=0, max=0.9)
-    ] = 0.0,
+    validation: Validation = 0.0,
     loss: Annotated[
         str,
         typer.Option(
@@ -72,24 +71,20 @@ def segment(
         ),
     ] = "cross_entropy",
     class_weights: Annotated[str, typer.Option(help="none or median_frequency.")] = "none",
-    epochs: Annotated[int | None, _recipe()] = None,
-    batch_size: Annotated[int | None, _recipe()] = None,
-    optimizer: Annotated[str | None, _recipe("adam or sgd.")] = None,
-    lr: Annotated[float | None, _recipe()] = None,
-    weight_decay: Annotated[float | None, _recipe()] = None,
-    ema: Annotated[float | None, _recipe()] = None,
-    clip: Annotated[float | None, _recipe()] = None,
-    augment: Annotated[bool, _recipe("Random scale and crop, flip and colours.")] = True,
-    scale: Annotated[
-        tuple[float, float] | None, _recipe("Least and greatest random magnification.")
-    ] = None,
-    device: Annotated[str, _machine("auto, cpu, cuda or mps.")] = "auto",
-    precision: Annotated[str, _machine("auto, bf16 or fp32.")] = "auto",
-    devices: Annotated[int, _machine("How many.", min=1)] = 1,
-    workers: Annotated[int | None, _machine("Processes that read files.", min=0)] = None,
-    compile: Annotated[
-        bool, typer.Option("--compile", help="Use torch.compile.", rich_help_panel=_MACHINE)
-    ] = False,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    optimizer: Optimizer = None,
+    lr: LearningRate = None,
+    weight_decay: WeightDecay = None,
+    ema: Ema = None,
+    clip: Clip = None,
+    augment: Annotated[bool, augment_option(help="Scale and crop, flip and colours.")] = True,
+    scale: Scale = None,
+    device: Device = "auto",
+    precision: Precision = "auto",
+    devices: Devices = 1,
+    workers: Workers = None,
+    compile: Compile = False,
     json: JsonOption = False,
 ) -> None:
     """Train a segmenter. The same command goes on where an interrupted one stopped."""

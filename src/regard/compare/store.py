@@ -5,16 +5,13 @@ that it works on, and several processes can write side by side.
 """
 
 import json
-import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from regard.compare.trial import Trial
 from regard.core.errors import InputError
-from regard.core.files import output_folder
+from regard.core.sqlite_file import SqliteFile
 
 FILE = "study.sqlite"
 
@@ -25,6 +22,7 @@ TestKey = tuple[str, str, int]
 """Network, variant and seed."""
 
 _SCHEMA = """
+PRAGMA journal_mode=WAL;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS runs (
     model TEXT NOT NULL, variant TEXT NOT NULL, seed INTEGER NOT NULL, rate REAL NOT NULL,
@@ -37,7 +35,7 @@ CREATE TABLE IF NOT EXISTS tests (
 """
 
 
-class Store:
+class Store(SqliteFile):
     """What a study has come to so far.
 
     Args:
@@ -49,53 +47,33 @@ class Store:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = output_folder(folder) / FILE
-        with self._using():
-            self._file = sqlite3.connect(self.path, isolation_level=None, timeout=60)
-        try:
-            with self._using():
-                self._file.execute("PRAGMA journal_mode=WAL")
-                self._file.executescript(_SCHEMA)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def __enter__(self) -> "Store":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
+        super().__init__(folder, FILE, _SCHEMA)
 
     def fact(self, name: str) -> Any:
         """Return what is known by this name, or None."""
-        with self._using():
-            found = self._file.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        with self.using():
+            found = self.file.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return None if found is None else json.loads(found[0])
 
     def set_fact(self, name: str, value: Any) -> None:
         """Keep a JSON value under this name."""
-        with self._using():
-            self._file.execute(
+        with self.using():
+            self.file.execute(
                 "INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value))
             )
 
     def add_run(self, trial: Trial, content: dict[str, Any]) -> None:
         """Keep a finished run; when this returns it is on the disk."""
-        with self._using():
-            self._file.execute(
+        with self.using():
+            self.file.execute(
                 "INSERT OR REPLACE INTO runs VALUES (?, ?, ?, ?, ?)",
                 (*trial.key, json.dumps(content)),
             )
 
     def run(self, trial: Trial) -> dict[str, Any] | None:
         """Return what a run came to, or None while it is not finished."""
-        with self._using():
-            found = self._file.execute(
+        with self.using():
+            found = self.file.execute(
                 "SELECT content FROM runs WHERE (model, variant, seed, rate) = (?, ?, ?, ?)",
                 trial.key,
             ).fetchone()
@@ -103,30 +81,30 @@ class Store:
 
     def add_test(self, trial: Trial, content: dict[str, Any]) -> None:
         """Keep what a run reaches on the test split. What is there already stays as it is."""
-        with self._using():
-            self._file.execute(
+        with self.using():
+            self.file.execute(
                 "INSERT OR IGNORE INTO tests VALUES (?, ?, ?, ?)",
                 (*trial.key[:3], json.dumps(content)),
             )
 
     def test(self, trial: Trial) -> dict[str, Any] | None:
         """Return what a run reaches on the test split, or None before it was read."""
-        with self._using():
-            found = self._file.execute(
+        with self.using():
+            found = self.file.execute(
                 "SELECT content FROM tests WHERE (model, variant, seed) = (?, ?, ?)", trial.key[:3]
             ).fetchone()
         return None if found is None else json.loads(found[0])
 
     def runs(self) -> dict[RunKey, dict[str, Any]]:
         """Return every finished run by network, variant, seed and rate tried (`Trial.key`)."""
-        with self._using():
-            found = self._file.execute("SELECT model, variant, seed, rate, content FROM runs")
+        with self.using():
+            found = self.file.execute("SELECT model, variant, seed, rate, content FROM runs")
             return {(*key, rate): json.loads(content) for *key, rate, content in found}
 
     def tests(self) -> dict[TestKey, dict[str, Any]]:
         """Return all that was read on the test split, by network, variant and seed."""
-        with self._using():
-            found = self._file.execute("SELECT model, variant, seed, content FROM tests")
+        with self.using():
+            found = self.file.execute("SELECT model, variant, seed, content FROM tests")
             return {(*key, seed): json.loads(content) for *key, seed, content in found}
 
     def keep(self, runs: Mapping[RunKey, Any], tests: Mapping[TestKey, Any]) -> None:
@@ -134,33 +112,11 @@ class Store:
         for table, rows in (("runs", runs), ("tests", tests)):
             for key, content in rows.items():
                 marks = ", ".join("?" * (len(key) + 1))
-                with self._using():
-                    self._file.execute(
+                with self.using():
+                    self.file.execute(
                         f"INSERT OR IGNORE INTO {table} VALUES ({marks})",
                         (*key, json.dumps(content)),
                     )
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Make all that is written inside whole or absent; other processes wait to write."""
-        with self._using():
-            self._file.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._file.execute("ROLLBACK")
-            raise
-        with self._using():
-            self._file.execute("COMMIT")
-
-    @contextmanager
-    def _using(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise InputError(
-                f"{self.path} cannot be used ({error}); choose another folder, or free space there"
-            ) from error
 
 
 def open_store(folder: Path) -> Store:

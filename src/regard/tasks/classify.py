@@ -16,6 +16,7 @@ from regard.models import NetworkSpec, Preprocessing, VisionModel, build
 from regard.models.build import find_network
 from regard.models.load import load
 from regard.tasks.held_out import training_images
+from regard.tasks.machine import Machine
 from regard.tasks.same_classes import refuse_other_classes
 from regard.train import Classification, Recipe, TrainingRun, start_fabric, train_run
 from regard.train.evaluate import Evaluation, evaluate_classifier
@@ -49,26 +50,6 @@ class ClassifyOptions:
     validation: float = 0.0
     recipe: Recipe = field(default_factory=Recipe)
     augment: Augment | None = field(default_factory=Augment)
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where to train; none of it is meant to change the result.
-
-    Attributes:
-        device: `auto`, `cpu`, `cuda` or `mps`.
-        precision: `auto` (bfloat16 where the hardware has it), `bf16` or `fp32`.
-        devices: how many.
-        workers: processes that read image files; None for one a core, at most 8.
-        compile: run the network through `torch.compile`.
-
-    """
-
-    device: str = "auto"
-    precision: str = "auto"
-    devices: int = 1
-    workers: int | None = None
-    compile: bool = False
 
 
 def train(

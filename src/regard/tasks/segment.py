@@ -18,8 +18,8 @@ from regard.models.load import load
 from regard.models.preprocessing import IMAGENET_MEAN, IMAGENET_STD
 from regard.models.segment.encoder import LITE0, fill_pretrained
 from regard.models.segment.segformer import fill_segformer, segformer_options
-from regard.tasks.classify import Machine
 from regard.tasks.held_out import training_images
+from regard.tasks.machine import Machine
 from regard.tasks.same_classes import refuse_other_classes
 from regard.tasks.trial import try_size
 from regard.train import Recipe, TrainingRun, start_fabric, train_run
