@@ -3,6 +3,7 @@
 import pytest
 import torch
 from tests.models.detect.tiny import BACKBONE, NAMES, learn, learned, pictures, tiny
+from tests.reference.core import boxes as box_twin
 from tests.reference.models import detection as twin
 
 import regard
@@ -202,30 +203,38 @@ def test_options_that_do_not_exist(name):
         build(NetworkSpec(name, 2, None, {"backbone": BACKBONE, "colour": 1}), task="detect")
 
 
+# Anchors of the boxes' size: of larger ones, many would overlap a box by just as much.
+FEW_ANCHORS = {"levels": 2, "anchor": 1.5, "ratios": (0.7, 1.0), "scales": (1.0,)}
+
+
+def small_pictures():
+    images, truth = pictures(side=32)
+    return images, [{**one, "boxes": one["boxes"] / 2} for one in truth]
+
+
+def few_anchors():
+    # tiny's pyramid begins at stride 8: 4 × 4 and 2 × 2 cells.
+    return [
+        box
+        for rows, stride in ((4, 8), (2, 16))
+        for box in twin.anchors(rows, rows, stride, 1.5 * stride, (0.7, 1.0), (1.0,)).tolist()
+    ]
+
+
 @pytest.mark.parametrize(
     ("loss", "alpha", "gamma"), [("focal", 0.25, 2.0), ("cross_entropy", None, 0.0)]
 )
 def test_the_class_loss_of_retinanet_is_that_of_every_counted_anchor(loss, alpha, gamma):
     """Twin, anchor by anchor; cross-entropy is focal loss with γ = 0 and no α."""
-    images, truth = pictures(side=32)
-    for one in truth:
-        one["boxes"] = one["boxes"] / 2
-    # Anchors of the boxes' size: of larger ones, many would overlap a box by just as much.
-    few = {"levels": 2, "anchor": 1.5, "ratios": (0.7, 1.0), "scales": (1.0,)}
-    network = tiny("retinanet", loss=loss, **few)
+    images, truth = small_pictures()
+    network = tiny("retinanet", loss=loss, **FEW_ANCHORS)
     torch.nn.init.normal_(network.head.class_out.weight, generator=generator(5))
     sums, positives = 0.0, 0
-    # tiny's pyramid begins at stride 8: 4 × 4 and 2 × 2 cells.
-    places = [
-        box
-        for rows, stride in ((4, 8), (2, 16))
-        for box in twin.anchors(rows, rows, stride, 1.5 * stride, (0.7, 1.0), (1.0,)).tolist()
-    ]
     with torch.no_grad():
         logits = network.raw(images).logits.double()
         found = network(images, truth)["classes"]
     for said, one in zip(logits.tolist(), truth, strict=True):
-        answers = twin.match(one["boxes"].tolist(), places, 0.4, 0.5, best=True)
+        answers = twin.match(one["boxes"].tolist(), few_anchors(), 0.4, 0.5, best=True)
         for answer, numbers in zip(answers, said, strict=True):
             positives += answer >= 0
             for label, logit in enumerate(numbers if answer != -2 else ()):
@@ -235,9 +244,43 @@ def test_the_class_loss_of_retinanet_is_that_of_every_counted_anchor(loss, alpha
     assert float(found) == pytest.approx(sums / positives, rel=1e-4)
 
 
+def missed(kind, said, box, anchor):
+    """Return the loss of one box that is said for an anchor."""
+    if kind == "giou":
+        return 2 * (1 - box_twin.giou(said, box))
+    apart = [
+        abs(a - b)
+        for a, b in zip(twin.offsets(said, anchor), twin.offsets(box, anchor), strict=True)
+    ]
+    return sum(9 * each**2 / 2 if each < 1 / 9 else each - 1 / 18 for each in apart)
+
+
+@pytest.mark.parametrize("kind", ["smooth_l1", "giou"])
+def test_the_box_loss_of_retinanet_is_that_of_the_anchors_that_answer(kind):
+    images, truth = small_pictures()
+    network = tiny("retinanet", box_loss=kind, **FEW_ANCHORS)
+    torch.nn.init.normal_(network.head.box_out.weight, std=0.1, generator=generator(6))
+    with torch.no_grad():
+        boxes = network.raw(images).boxes.double()
+        found = network(images, truth)["boxes"]
+    losses = []
+    for said, one in zip(boxes.tolist(), truth, strict=True):
+        wanted = one["boxes"].tolist()
+        answers = twin.match(wanted, few_anchors(), 0.4, 0.5, best=True)
+        losses += [
+            missed(kind, mine, wanted[answer], anchor)
+            for answer, mine, anchor in zip(answers, said, few_anchors(), strict=True)
+            if answer >= 0
+        ]
+    assert len(losses) > 2
+    assert float(found) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+
+
 def test_losses_of_retinanet_that_cannot_be_meant():
     with pytest.raises(InputError, match="loss"):
         tiny("retinanet", loss="hinge")
+    with pytest.raises(InputError, match="box_loss"):
+        tiny("retinanet", box_loss="iou")
     for given in ({"gamma": 1.0}, {"alpha": None}):
         with pytest.raises(InputError, match=r"focal loss's; leave them out"):
             tiny("retinanet", loss="cross_entropy", **given)

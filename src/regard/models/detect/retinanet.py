@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from regard.attention.options import one_of
-from regard.core.boxes import iou
+from regard.core.boxes import giou, iou
 from regard.core.errors import InputError
 from regard.core.shapes import Images
 from regard.models.detect.anchors import cell_anchors, decode, encode, level_anchors
@@ -32,6 +32,9 @@ _SMOOTH = 1 / 9
 _ALPHA, _GAMMA = 0.25, 2.0
 """The paper's best."""
 
+_GIOU_WEIGHT = 2.0
+"""Against the loss of the classes: one number a box, where smooth L1 sums four."""
+
 
 class RetinaNet(Detector):
     """A one-stage detector with anchors.
@@ -47,11 +50,13 @@ class RetinaNet(Detector):
         ratios, scales: the anchors of a cell are their combinations.
         loss: `focal`, or `cross_entropy`, the paper's baseline: γ = 0 and no α.
         alpha, gamma: of the focal loss; with cross-entropy they are left as they are.
+        box_loss: `smooth_l1` of the offsets from the anchor, as in the paper, or `giou`
+            (Rezatofighi et al. 2019, arXiv 1902.09630) of the boxes themselves.
         prior: the probability of an object that the head starts with.
         selection: which places become detections.
 
     Raises:
-        InputError: no such loss, or alpha or gamma for cross-entropy.
+        InputError: no such loss or box loss, or alpha or gamma for cross-entropy.
 
     """
 
@@ -70,11 +75,13 @@ class RetinaNet(Detector):
         loss: str = "focal",
         alpha: float | None = _ALPHA,
         gamma: float = _GAMMA,
+        box_loss: str = "smooth_l1",
         prior: float = 0.01,
         selection: Selection | None = None,
     ) -> None:
         super().__init__()
         one_of(("focal", "cross_entropy"), loss=loss)
+        one_of(("smooth_l1", "giou"), box_loss=box_loss)
         self.classes = classes
         self.backbone = read_backbone(backbone, finest=finest)
         given = self.backbone.channels[:levels]
@@ -92,6 +99,7 @@ class RetinaNet(Detector):
                     'loss="cross_entropy"'
                 )
             self.focal = {"alpha": None, "gamma": 0.0}
+        self.box_loss = _giou_loss if box_loss == "giou" else _smooth_l1_loss
         self.selection = selection or Selection()
         self.places = part_places(self.backbone)
 
@@ -105,17 +113,18 @@ class RetinaNet(Detector):
         logits, offsets, anchors = self._run(images)
         targets = torch.zeros_like(logits)
         counted = torch.ones_like(logits[..., :1])
-        found, wanted = [], []
+        found, chosen, wanted = [], [], []
         for image, one in enumerate(truth):
             matched = match(iou(one["boxes"], anchors), low=0.4, high=0.5)
             positive = matched >= 0
             targets[image, positive, one["labels"][matched[positive]]] = 1.0
             counted[image, matched == IGNORED] = 0.0
             found.append(offsets[image, positive])
-            wanted.append(encode(one["boxes"][matched[positive]], anchors[positive]))
+            chosen.append(anchors[positive])
+            wanted.append(one["boxes"][matched[positive]])
         number = max(1, sum(len(each) for each in wanted))
         classes = (focal_loss(logits, targets, **self.focal) * counted).sum()
-        boxes = F.smooth_l1_loss(torch.cat(found), torch.cat(wanted), beta=_SMOOTH, reduction="sum")
+        boxes = self.box_loss(torch.cat(found), torch.cat(chosen), torch.cat(wanted))
         return {"classes": classes / number, "boxes": boxes / number}
 
     def _run(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -129,6 +138,17 @@ class RetinaNet(Detector):
             rows, cols = class_map.shape[2:]
             anchors.append(level_anchors(rows, cols, stride, cell.to(images.device)))
         return torch.cat(logits, 1), torch.cat(offsets, 1), torch.cat(anchors)
+
+
+def _smooth_l1_loss(offsets: Tensor, anchors: Tensor, boxes: Tensor) -> Tensor:
+    """Return the sum over boxes (box, 4) of the distance to the offsets that lead to them."""
+    wanted = encode(boxes, anchors)
+    return F.smooth_l1_loss(offsets, wanted, beta=_SMOOTH, reduction="sum")
+
+
+def _giou_loss(offsets: Tensor, anchors: Tensor, boxes: Tensor) -> Tensor:
+    """Return the sum over boxes (box, 4) of what is missed by those that the offsets lead to."""
+    return _GIOU_WEIGHT * (1 - giou(decode(offsets, anchors), boxes)).sum()
 
 
 @register(
