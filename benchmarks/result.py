@@ -25,7 +25,7 @@ def record(name: str, figures: dict[str, Any], *, n: int) -> Path:
     """
     path = RESULTS / f"{name}.json"
     # Where data lies on this machine is nobody else's business.
-    arguments = [Path(word).name if word.startswith("/") else word for word in sys.argv[1:]]
+    arguments = [Path(word).name if word.startswith(("/", "..")) else word for word in sys.argv[1:]]
     content = {
         "name": name,
         "command": shlex.join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *arguments]),
