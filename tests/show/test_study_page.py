@@ -12,6 +12,7 @@ from tests.show.test_report import Page
 
 from regard.core.errors import InputError
 from regard.show import study_page
+from regard.show.self_contained import breakable
 from regard.show.study_curves import curves
 from regard.show.study_forest import forest
 from regard.show.study_pareto import pareto
@@ -125,6 +126,12 @@ def test_columns_sort_by_the_numbers_that_are_shown(page):
     assert [row[0] for row in cells] == [str(one["summary"]["mean"]) for one in variants]
     assert [row[2] != "" for row in cells] == [False, True, False, True, False]
     assert [row[3] for row in cells] == [f"{one['parameters']:.1f}" for one in variants]
+
+
+def test_long_names_break_between_words_and_are_escaped():
+    assert breakable('multi_head(heads=4,key="a")@la<b') == (
+        "multi_<wbr>head(<wbr>heads=<wbr>4,<wbr>key=<wbr>&#34;a&#34;)@<wbr>la&lt;b"
+    )
 
 
 def test_pictures_stand_in_a_grid_with_their_verdicts(page):

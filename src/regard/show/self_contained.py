@@ -20,6 +20,9 @@ from regard.version import __version__
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "([\w.]+)";', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) (\w+)", re.MULTILINE)
 
+# Behind these a name may be broken: what follows them is a word of its own.
+_WORD_ENDS = re.compile(r"(?<=[_@(,=])")
+
 
 def page(template: str, *, entry: str, styles: Sequence[str], data: Any, **words: Any) -> str:
     """Return a template of `templates/` as HTML, filled.
@@ -58,8 +61,14 @@ def filled(template: str, *, styles: Sequence[str], **words: Any) -> str:
     environment = Environment(
         loader=PackageLoader("regard.show"), autoescape=True, undefined=StrictUndefined
     )
+    environment.filters["breakable"] = breakable
     sheets = [_viewer(name) for name in styles]
     return environment.get_template(template).render(css=Markup("\n".join(sheets)), **words)
+
+
+def breakable(name: str) -> Markup:
+    """Return a name such as `qk_gate(activation="relu")@layer3` that may break between its words."""
+    return Markup("<wbr>").join(_WORD_ENDS.split(name))
 
 
 def modules(entry: str) -> dict[str, str]:
