@@ -201,7 +201,7 @@ def test_broken_files_are_left_out(tmp_path, caplog):
     assert list(batches.unreadable) == [str(files[1])]
     assert len(caplog.records) == 1
     alone = DetectionBatches(data.subset([1]), 1, size=32, workers=0)
-    with pytest.raises(InputError, match=r"no image of a whole batch can be read: .*b\.png"):
+    with pytest.raises(InputError, match=r"no image of a whole batch can be used: .*b\.png"):
         list(alone.epoch(0))
 
 

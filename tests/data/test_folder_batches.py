@@ -93,14 +93,14 @@ def test_workers_change_nothing_and_outlive_an_abandoned_epoch(files):
 
 def test_what_goes_to_a_worker_can_be_pickled(files):
     batches = batches_of(files)
-    sent = pickle.loads(pickle.dumps(batches._loader.dataset))  # noqa: S301
-    assert sent[(0, 3)][0].equal(batches._loader.dataset[(0, 3)][0])
+    sent = pickle.loads(pickle.dumps(batches._read.loader.dataset))  # noqa: S301
+    assert sent[(0, 3)][0].equal(batches._read.loader.dataset[(0, 3)][0])
 
 
 @pytest.mark.slow
 def test_spawned_workers(files):
     batches = batches_of(files, workers=1)
-    batches._loader.multiprocessing_context = "spawn"
+    batches._read.loader.multiprocessing_context = "spawn"
     assert same(list(batches_of(files).epoch(0)), list(batches.epoch(0)))
 
 
@@ -166,7 +166,7 @@ def test_a_broken_file_is_left_out_and_reported_once(files, tmp_path, caplog):
 
 def test_a_batch_of_broken_files_ends_it(tmp_path):
     gone = FolderDataset((tmp_path / "a.png",) * 4, torch.arange(4) % 2, ("a", "b"), "gone")
-    with pytest.raises(InputError, match=r"no image of a whole batch can be read.*does not exist"):
+    with pytest.raises(InputError, match=r"no image of a whole batch can be used.*does not exist"):
         next(batches_of(gone).epoch(0))
 
 

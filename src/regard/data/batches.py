@@ -1,19 +1,17 @@
 """Batches of a set that is in memory: every batch a pure function of (seed, epoch, step)."""
 
-import math
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
-from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.core.shapes import Images, Labels
 from regard.data.augment import AlternatingFlip, Augment
 from regard.data.dataset import ImageDataset
+from regard.data.steps import Steps
 
-# Names of the random streams, so that an epoch's order and its augmentation are unrelated.
-_ORDER, _AUGMENT, _FLIP = 1, 2, 4
+# Names of the random streams; 1 is the order's.
+_AUGMENT, _FLIP = 2, 4
 
 
 class Batches:
@@ -52,7 +50,15 @@ class Batches:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        check_batch_size(batch_size, len(dataset), drop_last=drop_last, rank=rank, ranks=ranks)
+        self._steps = Steps(
+            len(dataset),
+            batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            rank=rank,
+            ranks=ranks,
+        )
         self.batch_size = batch_size
         self.classes = dataset.classes
         self.samples = len(dataset)
@@ -62,13 +68,10 @@ class Batches:
         self._augment = augment
         self._flip = alternating_flip(augment, self.samples, seed)
         self._seed = seed
-        self._shuffle = shuffle
-        self._drop_last = drop_last
-        self._rank, self._ranks = rank, ranks
 
     def __len__(self) -> int:
         """Return the number of steps an epoch."""
-        return steps_per_epoch(self.samples, self.batch_size, drop_last=self._drop_last)
+        return len(self._steps)
 
     def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Labels]]:
         """Yield the batches of epoch `index`, from step `start_step` on.
@@ -77,25 +80,16 @@ class Batches:
             images (batch, 3, height, width), float32 in [0, 1], and labels (batch,), int64.
 
         """
-        order = self._order(index)
-        flips = None if self._flip is None else self._flip(order.cpu(), index)
-        for step in range(start_step, len(self)):
-            begin = step * self.batch_size
-            chosen = order[begin : begin + self.batch_size]
-            mine = slice(self._rank, None, self._ranks)
-            images = self._images[chosen[mine]]
+        mine = self._steps.mine
+        for step, chosen in self._steps(index, start_step):
+            here = chosen[mine].to(self._labels.device, non_blocking=True)
+            images = self._images[here]
             if self._augment is not None:
                 random = generator(self._seed, _AUGMENT, index, step)
-                flipped = None if flips is None else flips[begin : begin + self.batch_size]
+                flipped = None if self._flip is None else self._flip(chosen, index)
                 draws = self._augment.draw(len(chosen), self._size, random, flipped)
                 images = self._augment.apply(images, draws[mine])
-            yield images.float().div_(255), self._labels[chosen[mine]]
-
-    def _order(self, epoch: int) -> Tensor:
-        if not self._shuffle:
-            return torch.arange(self.samples, device=self._labels.device)
-        order = torch.randperm(self.samples, generator=generator(self._seed, _ORDER, epoch))
-        return order.to(self._labels.device)
+            yield images.float().div_(255), self._labels[here]
 
 
 def alternating_flip(augment: Augment | None, samples: int, seed: int) -> AlternatingFlip | None:
@@ -103,25 +97,3 @@ def alternating_flip(augment: Augment | None, samples: int, seed: int) -> Altern
     if augment is None or augment.flip != "alternating":
         return None
     return AlternatingFlip(samples, generator(seed, _FLIP))
-
-
-def steps_per_epoch(samples: int, batch_size: int, *, drop_last: bool) -> int:
-    """Return how many batches cover `samples` once."""
-    return samples // batch_size if drop_last else math.ceil(samples / batch_size)
-
-
-def check_batch_size(
-    batch_size: int, samples: int, *, drop_last: bool, rank: int, ranks: int
-) -> None:
-    """Raise InputError unless these make at least one batch that the ranks share equally."""
-    if batch_size < 1 or batch_size % ranks:
-        raise InputError(
-            f"batch_size={batch_size} with {ranks} processes; give a positive multiple of {ranks}"
-        )
-    if not 0 <= rank < ranks:
-        raise InputError(f"rank={rank} with {ranks} processes; give 0 to {ranks - 1}")
-    if drop_last and samples < batch_size:
-        raise InputError(
-            f"batch_size={batch_size}, but there are only {samples} images and an incomplete "
-            "batch is dropped; give a smaller batch_size"
-        )

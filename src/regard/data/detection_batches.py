@@ -1,7 +1,5 @@
 """Batches of images with boxes, brought to one size and augmented by worker processes."""
 
-import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -9,25 +7,26 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.core.shapes import Images
-from regard.data.batches import check_batch_size, steps_per_epoch
 from regard.data.box_augment import BoxAugment, Example, recolour
 from regard.data.detection_dataset import Boxes, DetectionDataset
 from regard.data.image_file import read_image
 from regard.data.placement import GREY, Size, draw_on, letterbox, place_boxes, stretch
+from regard.data.reading import Problem, Reader, Unreadable
+from regard.data.steps import Steps
 
-# Names of the random streams; 1 and 2 as in `Batches`.
-_ORDER, _AUGMENT = 1, 2
+# Names the random stream, as in `Batches`.
+_AUGMENT = 2
 
 Truth = list[dict[str, Tensor]]
 """One dict an image: `boxes` (n, 4) float32 xyxy in pixels of the image as it is handed out,
 `labels` (n,) int64 from 0, and, where nothing is left out, `ignored` (n,) bool."""
 
-_Item = tuple[Tensor, Boxes, Tensor, tuple[str, str] | None]
+_Item = tuple[Tensor, Boxes, Tensor, Problem[str] | None]
 
 
 class DetectionBatches:
@@ -77,35 +76,29 @@ class DetectionBatches:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        check_batch_size(batch_size, len(dataset), drop_last=drop_last, rank=rank, ranks=ranks)
+        self._steps = Steps(
+            len(dataset),
+            batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            rank=rank,
+            ranks=ranks,
+        )
         self.size = (size, size) if isinstance(size, int) else size
         if min(self.size) < 1 or fit not in ("letterbox", "stretch"):
             raise InputError(f"size={size}, fit={fit!r}; give pixels, and 'letterbox' or 'stretch'")
         self.batch_size = batch_size
         self.classes = dataset.classes
         self.samples = len(dataset)
-        self.unreadable: dict[str, str] = {}
+        self.unreadable: Unreadable[str] = Unreadable()
         self._keep_ignored = keep_ignored
-        self._seed = seed
         self._device = torch.device(device)
-        self._shuffle = shuffle
-        self._drop_last = drop_last
-        self._rank, self._ranks = rank, ranks
-        self._plan = _Plan()
-        workers = min(8, os.cpu_count() or 1) if workers is None else workers
-        self._loader = DataLoader(
-            _Examples(dataset, self.size, fit, augment, seed),
-            batch_sampler=self._plan,
-            num_workers=workers,
-            collate_fn=list,
-            persistent_workers=workers > 0,
-            # Otherwise it would draw from the global generator.
-            generator=torch.Generator(),
-        )
+        self._read = Reader(_Examples(dataset, self.size, fit, augment, seed), workers)
 
     def __len__(self) -> int:
         """Return the number of steps an epoch."""
-        return steps_per_epoch(self.samples, self.batch_size, drop_last=self._drop_last)
+        return len(self._steps)
 
     def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Truth]]:
         """Yield the batches of epoch `index`, from step `start_step` on.
@@ -115,24 +108,15 @@ class DetectionBatches:
             epochs at once from the same object are not possible.
 
         """
-        order = torch.arange(self.samples)
-        if self._shuffle:
-            order = torch.randperm(self.samples, generator=generator(self._seed, _ORDER, index))
-        steps = range(start_step, len(self))
-        whole = [order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps]
-        mine = slice(self._rank, None, self._ranks)
-        self._plan.batches = [[(index, int(at)) for at in chosen[mine]] for chosen in whole]
-        for items in self._loader:
+        mine = self._steps.mine
+        for items in self._read(
+            index, [chosen[mine] for _, chosen in self._steps(index, start_step)]
+        ):
             yield self._batch(items)
 
     def _batch(self, items: list[_Item]) -> tuple[Images, Truth]:
-        for *_, problem in items:
-            if problem is not None and problem[0] not in self.unreadable:
-                self.unreadable[problem[0]] = problem[1]
-                logging.getLogger("regard").warning("left out of its batch: %s", problem[1])
+        self.unreadable.readable([problem for *_, problem in items])
         good = [item for item in items if item[3] is None]
-        if items and not good:
-            raise InputError(f"no image of a whole batch can be read: {items[0][3]}")
         images = torch.stack([image for image, *_ in good]).to(self._device, non_blocking=True)
         images = images.permute(0, 3, 1, 2).contiguous().float().div_(255)
         changes = [change for _, _, change, _ in good]
@@ -146,19 +130,6 @@ class DetectionBatches:
         found = {"boxes": boxes.corners, "labels": boxes.labels}
         found |= {"ignored": boxes.ignored} if self._keep_ignored else {}
         return {name: tensor.to(self._device, non_blocking=True) for name, tensor in found.items()}
-
-
-class _Plan(Sampler[list[tuple[int, int]]]):
-    """The (epoch, index) pairs of each batch to come; workers outlive the epochs."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[tuple[int, int]]] = []
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
 
 
 class _Examples(Dataset[_Item]):

@@ -1,25 +1,25 @@
 """Batches of image files of any size, read and cropped by worker processes."""
 
-import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Dataset
 
 from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.core.shapes import Images, Labels
 from regard.data.augment import Augment
-from regard.data.batches import alternating_flip, check_batch_size, steps_per_epoch
+from regard.data.batches import alternating_flip
 from regard.data.image_file import image_to_tensor, read_image
 from regard.data.image_folder import FolderDataset
+from regard.data.reading import Problem, Reader, Unreadable
 from regard.data.resized_crop import ResizedCrop, resize_central_square
+from regard.data.steps import Steps
 
-# Names of the random streams; 1 and 2 as in `Batches`.
-_ORDER, _AUGMENT, _CROP = 1, 2, 3
+# Names of the random streams; 1 is the order's, 2 as in `Batches`.
+_AUGMENT, _CROP = 2, 3
 
 
 class FolderBatches:
@@ -66,38 +66,37 @@ class FolderBatches:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        check_batch_size(batch_size, len(dataset), drop_last=drop_last, rank=rank, ranks=ranks)
+        self._steps = Steps(
+            len(dataset),
+            batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            rank=rank,
+            ranks=ranks,
+        )
         if image_size < 1:
             raise InputError(f"image_size={image_size}; give a number of pixels")
         self.batch_size = batch_size
         self.classes = dataset.classes
         self.samples = len(dataset)
-        self.unreadable: dict[Path, str] = {}
+        self.unreadable: Unreadable[Path] = Unreadable()
         self._labels = dataset.labels
         self._size = (image_size, image_size)
         self._augment = augment
         self._flip = alternating_flip(augment, self.samples, seed)
         self._seed = seed
         self._device = torch.device(device)
-        self._shuffle = shuffle
-        self._drop_last = drop_last
-        self._rank, self._ranks = rank, ranks
-        self._plan = _Plan()
-        workers = min(8, os.cpu_count() or 1) if workers is None else workers
-        self._loader = DataLoader(
+        self._read = Reader(
             _Files(dataset.files, image_size, crop, seed),
-            batch_sampler=self._plan,
-            num_workers=workers,
-            collate_fn=_collate,
-            pin_memory=self._device.type == "cuda",
-            persistent_workers=workers > 0,
-            # Otherwise it would draw from the global generator.
-            generator=torch.Generator(),
+            workers,
+            collate=_collate,
+            pinned=self._device.type == "cuda",
         )
 
     def __len__(self) -> int:
         """Return the number of steps an epoch."""
-        return steps_per_epoch(self.samples, self.batch_size, drop_last=self._drop_last)
+        return len(self._steps)
 
     def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Labels]]:
         """Yield the batches of epoch `index`, from step `start_step` on.
@@ -107,15 +106,10 @@ class FolderBatches:
             int64. Several epochs at once from the same object are not possible.
 
         """
-        order = torch.arange(self.samples)
-        if self._shuffle:
-            order = torch.randperm(self.samples, generator=generator(self._seed, _ORDER, index))
-        steps = range(start_step, len(self))
-        whole = [order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps]
-        mine = slice(self._rank, None, self._ranks)
-        self._plan.batches = [[(index, int(at)) for at in chosen[mine]] for chosen in whole]
-        for step, chosen, (images, readable) in zip(steps, whole, self._loader, strict=True):
-            kept = self._readable(readable, chosen[mine])
+        steps, mine = self._steps(index, start_step), self._steps.mine
+        read = self._read(index, [chosen[mine] for _, chosen in steps])
+        for (step, chosen), (images, problems) in zip(steps, read, strict=True):
+            kept = self.unreadable.readable(problems)
             images = images[kept].to(self._device, non_blocking=True)
             labels = self._labels[chosen[mine][kept]].to(self._device, non_blocking=True)
             if self._augment is not None:
@@ -125,33 +119,8 @@ class FolderBatches:
                 images = self._augment.apply(images, draws[mine][kept])
             yield images.float().div_(255), labels
 
-    def _readable(self, problems: list[tuple[Path, str] | None], chosen: Tensor) -> Tensor:
-        """Report new unreadable files; return which of the batch are left: (batch,), bool."""
-        for problem in problems:
-            if problem is not None and problem[0] not in self.unreadable:
-                path, message = problem
-                self.unreadable[path] = message
-                logging.getLogger("regard").warning("left out of training: %s", message)
-        kept = torch.tensor([problem is None for problem in problems], dtype=torch.bool)
-        if len(chosen) and not kept.any():
-            raise InputError(f"no image of a whole batch can be read: {problems[0]}")
-        return kept
 
-
-class _Plan(Sampler[list[tuple[int, int]]]):
-    """The (epoch, index) pairs of each batch to come; workers outlive the epochs."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[tuple[int, int]]] = []
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return iter(self.batches)
-
-    def __len__(self) -> int:
-        return len(self.batches)
-
-
-class _Files(Dataset[tuple[Tensor | None, tuple[Path, str] | None]]):
+class _Files(Dataset[tuple[Tensor, Problem[Path] | None]]):
     """What a worker needs, and no more, since it is sent to each."""
 
     def __init__(
@@ -159,7 +128,7 @@ class _Files(Dataset[tuple[Tensor | None, tuple[Path, str] | None]]):
     ) -> None:
         self.files, self.side, self.crop, self.seed = files, side, crop, seed
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, tuple[Path, str] | None]:
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Problem[Path] | None]:
         epoch, index = key
         try:
             image = read_image(self.files[index])
@@ -174,7 +143,7 @@ class _Files(Dataset[tuple[Tensor | None, tuple[Path, str] | None]]):
 
 
 def _collate(
-    items: list[tuple[Tensor, tuple[Path, str] | None]],
-) -> tuple[Tensor, list[tuple[Path, str] | None]]:
+    items: list[tuple[Tensor, Problem[Path] | None]],
+) -> tuple[Tensor, list[Problem[Path] | None]]:
     images, problems = zip(*items, strict=True)
     return torch.stack(images), list(problems)

@@ -1,26 +1,26 @@
 """Batches of images and masks: every one a pure function of (seed, epoch, step)."""
 
 import logging
-import os
 from collections.abc import Iterator
 
 import torch
 from jaxtyping import Int64
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.core.shapes import Images
-from regard.data.batches import check_batch_size, steps_per_epoch
+from regard.data.reading import Problem, Reader, Unreadable
 from regard.data.segmentation_augment import SegmentationAugment, cut_out, whole
 from regard.data.segmentation_dataset import MemoryPairs, SegmentationDataset
+from regard.data.steps import Steps
 
-# Names of the random streams.
-_ORDER, _COLOUR, _WINDOW = 1, 2, 3
+# Names of the random streams; 1 is the order's.
+_COLOUR, _WINDOW = 2, 3
 
 Truth = Int64[Tensor, "batch height width"]
-Read = tuple[Tensor, Tensor, str | None]
+Read = tuple[Tensor, Tensor, Problem[str] | None]
 
 
 class SegmentationBatches:
@@ -69,7 +69,15 @@ class SegmentationBatches:
         rank: int = 0,
         ranks: int = 1,
     ) -> None:
-        check_batch_size(batch_size, len(dataset), drop_last=drop_last, rank=rank, ranks=ranks)
+        self._steps = Steps(
+            len(dataset),
+            batch_size,
+            seed=seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            rank=rank,
+            ranks=ranks,
+        )
         if min(size) < 1:
             raise InputError(f"size={size}; give (height, width) in pixels")
         if crop is not None and not (0 < crop[0] <= size[0] and 0 < crop[1] <= size[1]):
@@ -79,20 +87,17 @@ class SegmentationBatches:
         self.batch_size = batch_size
         self.classes = dataset.classes
         self.samples = len(dataset)
-        self.unreadable: dict[str, str] = {}
-        self._pairs = _Pairs(dataset, size, crop or size, augment, seed)
+        self.unreadable: Unreadable[str] = Unreadable()
         self._augment, self._seed = augment, seed
         self._device = torch.device(device)
-        self._shuffle, self._drop_last = shuffle, drop_last
-        self._rank, self._ranks = rank, ranks
-        if workers is None:
-            in_memory = isinstance(dataset.pairs, MemoryPairs)
-            workers = 0 if in_memory else min(8, os.cpu_count() or 1)
-        self._workers = workers
+        if workers is None and isinstance(dataset.pairs, MemoryPairs):
+            workers = 0
+        pairs = _Pairs(dataset, size, crop or size, augment, seed)
+        self._read = Reader(pairs, workers, pinned=self._device.type == "cuda")
 
     def __len__(self) -> int:
         """Return the number of steps an epoch."""
-        return steps_per_epoch(self.samples, self.batch_size, drop_last=self._drop_last)
+        return len(self._steps)
 
     def epoch(self, index: int, start_step: int = 0) -> Iterator[tuple[Images, Truth]]:
         """Yield the batches of epoch `index`, from step `start_step` on.
@@ -102,44 +107,18 @@ class SegmentationBatches:
             width), int64, 255 where there is none.
 
         """
-        order = torch.arange(self.samples)
-        if self._shuffle:
-            order = torch.randperm(self.samples, generator=generator(self._seed, _ORDER, index))
-        steps = range(start_step, len(self))
-        mine = slice(self._rank, None, self._ranks)
-        chosen = [order[step * self.batch_size : (step + 1) * self.batch_size] for step in steps]
-        loader = DataLoader(
-            self._pairs,
-            batch_sampler=[[(index, int(at)) for at in each[mine]] for each in chosen],
-            num_workers=self._workers,
-            collate_fn=list,
-            pin_memory=self._device.type == "cuda",
-            # Otherwise it would draw from the global generator.
-            generator=torch.Generator(),
-        )
-        for step, each, read in zip(steps, chosen, loader, strict=True):
-            kept = self._readable(read, each[mine])
-            images = torch.stack([image for image, _, problem in read if problem is None])
-            masks = torch.stack([mask for _, mask, problem in read if problem is None])
+        steps, mine = self._steps(index, start_step), self._steps.mine
+        read = self._read(index, [chosen[mine] for _, chosen in steps])
+        for (step, chosen), pairs in zip(steps, read, strict=True):
+            kept = self.unreadable.readable([problem for *_, problem in pairs])
+            images = torch.stack([image for image, _, problem in pairs if problem is None])
+            masks = torch.stack([mask for _, mask, problem in pairs if problem is None])
             images = images.to(self._device, non_blocking=True).float().div_(255)
             if self._augment is not None:
                 random = generator(self._seed, _COLOUR, index, step)
-                draws = torch.rand(len(each), 3, generator=random)[mine][kept]
+                draws = torch.rand(len(chosen), 3, generator=random)[mine][kept]
                 images = self._augment.colour(images, draws)
             yield images, masks.to(self._device, non_blocking=True).long()
-
-    def _readable(self, read: list[Read], chosen: Tensor) -> Tensor:
-        """Report new unreadable pairs; return which of the batch are left: (batch,), bool."""
-        problems = [problem for _, _, problem in read]
-        for at, problem in zip(chosen.tolist(), problems, strict=True):
-            title = self._pairs.dataset.pairs.title(at)
-            if problem is not None and title not in self.unreadable:
-                self.unreadable[title] = problem
-                logging.getLogger("regard").warning("left out: %s", problem)
-        kept = torch.tensor([problem is None for problem in problems], dtype=torch.bool)
-        if not kept.any():
-            raise InputError(f"no image of a whole batch can be used: {problems[0]}")
-        return kept
 
 
 def whole_images(
@@ -197,7 +176,7 @@ class _Pairs(Dataset[Read]):
         try:
             image, mask = self.dataset.pairs.read(index)
         except InputError as error:
-            return torch.empty(0), torch.empty(0), str(error)
+            return torch.empty(0), torch.empty(0), (self.dataset.pairs.title(index), str(error))
         own = (mask.shape[0], mask.shape[1])
         window, mirrored = whole(own), False
         if self.augment is not None:

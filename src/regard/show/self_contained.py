@@ -67,7 +67,7 @@ def filled(template: str, *, styles: Sequence[str], **words: Any) -> str:
 
 
 def breakable(name: str) -> Markup:
-    """Return a name such as `qk_gate(activation="relu")@layer3` that may break between its words."""
+    """Return a name such as `qk_gate(bias=True)@layer3`, to be broken between its words."""
     return Markup("<wbr>").join(_WORD_ENDS.split(name))
 
 
