@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from regard.core.errors import InputError
-from regard.data.reading import Reader, Unreadable
+from regard.data.reading import Reader, Unreadable, reading_workers
 
 
 class Echo(torch.utils.data.Dataset):
@@ -37,3 +37,22 @@ def test_a_batch_of_nothing_but_problems_is_an_error():
     with pytest.raises(InputError, match="no image of a whole batch can be used: a is broken"):
         Unreadable().readable([("a", "a is broken"), ("b", "b is broken")])
     assert not len(Unreadable().readable([]))  # a rank without images in the last batch
+
+
+@pytest.mark.parametrize(
+    ("asked", "in_memory", "device", "expected"),
+    [(3, True, "cpu", 3), (0, False, "cpu", 0), (None, True, "cpu", 0)],
+)
+def test_workers_are_those_asked_for_or_none_beside_a_network_on_the_same_cores(
+    asked, in_memory, device, expected
+):
+    found = reading_workers(asked, in_memory=in_memory, device=torch.device(device))
+    assert found == expected
+
+
+@pytest.mark.parametrize(("in_memory", "device"), [(False, "cpu"), (True, "cuda")])
+def test_files_and_gpus_are_worked_for_by_a_process_a_core(in_memory, device, monkeypatch):
+    for cores, expected in ((2, 2), (64, 8), (None, 1)):
+        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
+        where = torch.device(device)
+        assert reading_workers(None, in_memory=in_memory, device=where) == expected

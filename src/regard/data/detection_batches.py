@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from regard.data.box_augment import BoxAugment, Example, recolour
 from regard.data.detection_dataset import Boxes, DetectionDataset
 from regard.data.image_file import read_image
 from regard.data.placement import GREY, Size, draw_on, letterbox, place_boxes, stretch
-from regard.data.reading import Problem, Reader, Unreadable
+from regard.data.reading import Problem, Reader, Unreadable, reading_workers
 from regard.data.steps import Steps
 
 # Names the random stream, as in `Batches`.
@@ -47,8 +47,8 @@ class DetectionBatches:
         device: where batches are handed out.
         shuffle: a new order each epoch.
         drop_last: leave out the last batch of an epoch where it is not full.
-        workers: processes that read and augment; 0 does it in this one; None takes one for each
-            core, at most 8.
+        workers: processes that read and augment; 0 does it in this one; None as
+            `reading.reading_workers` says.
         rank, ranks: this process's number among the processes that train together.
 
     Attributes:
@@ -94,7 +94,10 @@ class DetectionBatches:
         self.unreadable: Unreadable[str] = Unreadable()
         self._keep_ignored = keep_ignored
         self._device = torch.device(device)
-        self._read = Reader(_Examples(dataset, self.size, fit, augment, seed), workers)
+        examples = _Examples(dataset, self.size, fit, augment, seed)
+        in_memory = not any(isinstance(picture, Path) for picture in dataset.pictures)
+        workers = reading_workers(workers, in_memory=in_memory, device=self._device)
+        self._read = Reader(examples, workers, collate=_together)
 
     def __len__(self) -> int:
         """Return the number of steps an epoch."""
@@ -108,21 +111,17 @@ class DetectionBatches:
             epochs at once from the same object are not possible.
 
         """
-        mine = self._steps.mine
-        for items in self._read(
-            index, [chosen[mine] for _, chosen in self._steps(index, start_step)]
-        ):
-            yield self._batch(items)
+        steps, mine = self._steps(index, start_step), self._steps.mine
+        for read in self._read(index, [chosen[mine] for _, chosen in steps]):
+            yield self._batch(read)
 
-    def _batch(self, items: list[_Item]) -> tuple[Images, Truth]:
-        self.unreadable.readable([problem for *_, problem in items])
-        good = [item for item in items if item[3] is None]
-        images = torch.stack([image for image, *_ in good]).to(self._device, non_blocking=True)
+    def _batch(self, read: "_Read") -> tuple[Images, Truth]:
+        self.unreadable.readable(read.problems)
+        images = read.pixels.to(self._device, non_blocking=True)
         images = images.permute(0, 3, 1, 2).contiguous().float().div_(255)
-        changes = [change for _, _, change, _ in good]
-        if changes[0].numel():
-            images = recolour(images, torch.stack(changes).to(self._device))
-        return images, [self._truth(boxes) for _, boxes, _, _ in good]
+        if read.changes.numel():
+            images = recolour(images, read.changes.to(self._device, non_blocking=True))
+        return images, [self._truth(boxes) for boxes in read.boxes()]
 
     def _truth(self, boxes: Boxes) -> dict[str, Tensor]:
         if not self._keep_ignored:
@@ -130,6 +129,49 @@ class DetectionBatches:
         found = {"boxes": boxes.corners, "labels": boxes.labels}
         found |= {"ignored": boxes.ignored} if self._keep_ignored else {}
         return {name: tensor.to(self._device, non_blocking=True) for name, tensor in found.items()}
+
+
+class _Read(NamedTuple):
+    """The images of a batch that could be read, in a few tensors: each costs a worker its way.
+
+    Attributes:
+        pixels: (image, height, width, 3), bytes.
+        changes: of the colours, (image, 3, 4); empty for none.
+        corners, labels, ignored: of the boxes of all images, one image's after the other's.
+        counts: how many boxes each image has.
+        problems: what was wrong with each image that was asked for, if anything.
+
+    """
+
+    pixels: Tensor
+    changes: Tensor
+    corners: Tensor
+    labels: Tensor
+    ignored: Tensor
+    counts: list[int]
+    problems: list[Problem[str] | None]
+
+    def boxes(self) -> list[Boxes]:
+        """Return the boxes of each image."""
+        parts = (part.split(self.counts) for part in (self.corners, self.labels, self.ignored))
+        return [Boxes(*each) for each in zip(*parts, strict=True)]
+
+
+def _together(items: list[_Item]) -> _Read:
+    """Lay what was read for a batch together; images that could not be read are left out."""
+    good = [item[:3] for item in items if item[3] is None]
+    pixels, boxes, changes = zip(*good, strict=True) if good else ((), (), ())
+    parts = [[getattr(each, part) for each in boxes] for part in ("corners", "labels", "ignored")]
+    corners, labels, ignored = (torch.cat(part) if part else torch.empty(0) for part in parts)
+    return _Read(
+        torch.stack(pixels) if good else torch.empty(0),
+        torch.stack(changes) if good else torch.empty(0),
+        corners,
+        labels,
+        ignored,
+        [len(each) for each in boxes],
+        [problem for *_, problem in items],
+    )
 
 
 class _Examples(Dataset[_Item]):

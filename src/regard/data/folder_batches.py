@@ -14,7 +14,7 @@ from regard.data.augment import Augment
 from regard.data.batches import alternating_flip
 from regard.data.image_file import image_to_tensor, read_image
 from regard.data.image_folder import FolderDataset
-from regard.data.reading import Problem, Reader, Unreadable
+from regard.data.reading import Problem, Reader, Unreadable, reading_workers
 from regard.data.resized_crop import ResizedCrop, resize_central_square
 from regard.data.steps import Steps
 
@@ -89,7 +89,7 @@ class FolderBatches:
         self._device = torch.device(device)
         self._read = Reader(
             _Files(dataset.files, image_size, crop, seed),
-            workers,
+            reading_workers(workers, in_memory=False, device=self._device),
             collate=_collate,
             pinned=self._device.type == "cuda",
         )

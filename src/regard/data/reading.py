@@ -17,12 +17,29 @@ Problem = tuple[Name, str]
 """What could not be read, and why."""
 
 
+def reading_workers(asked: int | None, *, in_memory: bool, device: torch.device) -> int:
+    """Return how many processes are to read.
+
+    What is in memory needs but to be augmented: on a CPU, whose cores the network keeps busy, that
+    is done quickest by the process that trains.
+
+    Args:
+        asked: what the user said; None for what is best: one for each core, at most 8, or none.
+        in_memory: whether there is nothing to read but what is in memory.
+        device: where the network runs.
+
+    """
+    if asked is not None:
+        return asked
+    return 0 if in_memory and device.type == "cpu" else min(8, os.cpu_count() or 1)
+
+
 class Reader:
     """Reads the images of each step in its order, by processes that outlive the epochs.
 
     Args:
         items: what reads one, given (epoch, index); sent to each process.
-        workers: how many processes; 0 reads in this one; None takes one for each core, at most 8.
+        workers: how many processes; 0 reads in this one.
         collate: makes one value of what was read for a step.
         pinned: whether it is then copied to a GPU.
 
@@ -31,13 +48,12 @@ class Reader:
     def __init__(
         self,
         items: Dataset[Any],
-        workers: int | None,
+        workers: int,
         *,
         collate: Callable[[list[Any]], Any] = list,
         pinned: bool = False,
     ) -> None:
         self._plan = _Plan()
-        workers = min(8, os.cpu_count() or 1) if workers is None else workers
         self.loader = DataLoader(
             items,
             batch_sampler=self._plan,

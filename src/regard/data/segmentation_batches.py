@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from regard.core.errors import InputError
 from regard.core.seeding import generator
 from regard.core.shapes import Images
-from regard.data.reading import Problem, Reader, Unreadable
+from regard.data.reading import Problem, Reader, Unreadable, reading_workers
 from regard.data.segmentation_augment import SegmentationAugment, cut_out, whole
 from regard.data.segmentation_dataset import MemoryPairs, SegmentationDataset
 from regard.data.steps import Steps
@@ -41,8 +41,7 @@ class SegmentationBatches:
         device: where batches are handed out.
         shuffle: a new order each epoch.
         drop_last: leave out the last batch of an epoch where it is not full.
-        workers: processes that read; None for none where the set is in memory, else one for each
-            core, at most 8.
+        workers: processes that read; 0 reads in this one; None as `reading.reading_workers` says.
         rank, ranks: this process's number among the processes that train together.
 
     Attributes:
@@ -90,8 +89,8 @@ class SegmentationBatches:
         self.unreadable: Unreadable[str] = Unreadable()
         self._augment, self._seed = augment, seed
         self._device = torch.device(device)
-        if workers is None and isinstance(dataset.pairs, MemoryPairs):
-            workers = 0
+        in_memory = isinstance(dataset.pairs, MemoryPairs)
+        workers = reading_workers(workers, in_memory=in_memory, device=self._device)
         pairs = _Pairs(dataset, size, crop or size, augment, seed)
         self._read = Reader(pairs, workers, pinned=self._device.type == "cuda")
 
@@ -104,7 +103,8 @@ class SegmentationBatches:
 
         Yields:
             images (batch, 3, height, width), float32 in [0, 1], and classes (batch, height,
-            width), int64, 255 where there is none.
+            width), int64, 255 where there is none. Several epochs at once from the same object are
+            not possible.
 
         """
         steps, mine = self._steps(index, start_step), self._steps.mine

@@ -11,7 +11,8 @@ class Machine:
         device: `auto`, `cpu`, `cuda` or `mps`.
         precision: `auto` (bfloat16 where the hardware has it), `bf16` or `fp32`.
         devices: how many.
-        workers: processes that read image files; None for one a core, at most 8.
+        workers: processes that read and augment images; None for one a core, at most 8, or for none
+            where images are in memory and the network runs on the same cores.
         compile: run the network through `torch.compile`.
 
     """
