@@ -1,5 +1,7 @@
 """A layer is found, laid out on the image, and run through without a trace."""
 
+from collections import OrderedDict
+
 import pytest
 import torch
 from torch import nn
@@ -116,6 +118,43 @@ def test_what_goes_into_the_last_attention_where_the_class_token_is_read():
     # After it, the head depends on the class token alone.
     assert (layer.name, layer.form) == ("blocks.1.norm", "tokens")
     assert (layer.grid.rows, layer.grid.cols, layer.grid.prefix) == (6, 10, 1)
+
+
+class OverPositions(nn.Module):
+    """Self-attention among all cells of a map."""
+
+    def forward(self, x):
+        cells = x.flatten(2).mT[:, None]
+        mixed = F.scaled_dot_product_attention(cells, cells, cells)
+        return x + mixed[:, 0].mT.unflatten(2, x.shape[2:])
+
+
+class Gated(nn.Module):
+    def forward(self, x):
+        return x * x.mean((2, 3), keepdim=True).sigmoid()
+
+
+def staged(*parts):
+    """A network of one stage, which begins with a convolution."""
+    stage = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), *parts)
+    head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+    return nn.Sequential(OrderedDict(stage=stage, head=head))
+
+
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        ((nn.ReLU(), OverPositions()), "stage.1"),
+        ((OverPositions(),), "stage.0"),
+        ((nn.Sequential(OverPositions(), nn.Conv2d(8, 8, 1)),), "stage.0"),
+        ((nn.ReLU(), Gated()), "stage"),
+        ((OverPositions(), nn.ReLU()), "stage"),
+        ((nn.ReLU(), nn.Sequential(OverPositions(), nn.Conv2d(8, 8, 3, padding=1))), "stage"),
+    ],
+    ids=["attention", "alone", "with 1×1", "gate", "inside", "with 3×3"],
+)
+def test_what_goes_into_the_attention_that_a_stage_of_a_cnn_ends_in(parts, expected):
+    assert layer_of(*drawn(lambda: staged(*parts), 16, 16)).name == expected
 
 
 def test_parts_of_an_attention_are_no_maps():

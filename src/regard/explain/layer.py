@@ -5,7 +5,7 @@ channel, row, col), and back.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -100,8 +100,10 @@ def find_layer(model: nn.Module, images: Tensor, score: Score, site: Site = "aut
         images: (batch, channel, height, width).
         score: of the target.
         site: `auto` for the last layer with a map of which the target depends on more than a few
-            cells: the last stage of a CNN; what goes into the last attention of a transformer that
-            reads its class token, whose patches nothing reads afterwards. For a box, the last map
+            cells: the last stage of a CNN, or where that ends in an attention among all positions,
+            what goes into it, since behind it every cell tells of all others; what goes into the
+            last attention of a transformer that reads its class token, whose patches nothing reads
+            afterwards. For a box, the last map
             that its place reads: its level of a pyramid. For a region, the last of the coarsest
             maps, the bottom of a U-Net: later ones are nearly the answer itself (Vinogradova et
             al. 2020, arXiv 2002.11434). Or a name, a glob (the last layer that matches), or a
@@ -144,8 +146,10 @@ def _found(model: nn.Module, images: Tensor, score: Score, site: Site) -> Layer:
         seen = site != "auto" or _is_seen(layer, output, total, local=local)
         if not seen or (site == "auto" and placing.is_inside(name)):
             continue
-        if site != "auto" or score.layer == "last":
+        if site != "auto":
             return layer
+        if score.layer == "last":
+            return layer if local else placing.ahead_of_attention(layer, wanted)
         if layer.to_map(output).shape[1] not in (1, dense_scores(answer).shape[1]):
             found.append(layer)
     if found:
@@ -221,6 +225,10 @@ def _is_seen(layer: Layer, output: Tensor, total: Tensor, *, local: bool) -> boo
     return float(cells.any(0).float().mean()) > _SEEN
 
 
+def _sees_neighbours(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and max(module.kernel_size) > 1
+
+
 class _Placing:
     """Lays outputs on the image; attention is captured only if somebody asks for it."""
 
@@ -256,6 +264,29 @@ class _Placing:
         65×64 cells.
         """
         return any(name.startswith(f"{site}.") for site in self._attention[0])
+
+    def ahead_of_attention(self, layer: Layer, kept: Sequence[_Kept]) -> Layer:
+        """Return the part of a stage of maps in front of its last, where that is an attention.
+
+        A part with convolutions of its own that see neighbours is more than that, and stays.
+
+        Args:
+            layer: the stage.
+            kept: the outputs of all modules.
+
+        """
+        parts = list(layer.module.named_children())
+        if layer.form == "tokens" or not isinstance(layer.module, nn.Sequential) or len(parts) < 2:
+            return layer
+        (before, _), (last, module) = parts[-2:]
+        name = f"{layer.name}.{last}"
+        attends = any(f"{site}.".startswith(f"{name}.") for site in self._attention[0])
+        if not attends or any(_sees_neighbours(part) for part in module.modules()):
+            return layer
+        for found, part, output in reversed(kept):
+            if found == f"{layer.name}.{before}":
+                return self.layer(found, part, output) or layer
+        return layer
 
     @cached_property
     def _attention(self) -> tuple[frozenset[str], dict[int, Grid]]:
