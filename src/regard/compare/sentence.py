@@ -286,6 +286,6 @@ def _probability(p: float, level: float) -> str:
     if p < 0.001 <= level:
         return "< 0.001"
     decimals = 3 if p < 0.01 else 2
-    while (round(p, decimals) <= level) != (p <= level):
+    while p != level and (round(p, decimals) - level) * (p - level) <= 0:
         decimals += 1
     return f"= {p:.{decimals}f}"
