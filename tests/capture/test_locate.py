@@ -221,6 +221,39 @@ def test_an_unusual_order_is_not_taken_for_the_usual_one():
     assert record.key_grid.prefix == 1
 
 
+class ByColumn(nn.Module):
+    """Attention over a map, column by column."""
+
+    def forward(self, x):
+        tokens = x.mT.flatten(2).mT[:, None]
+        return F.scaled_dot_product_attention(tokens, tokens, tokens)
+
+
+class SharedHead(nn.Module):
+    """One head for two levels, in whose maps every cell has seen all of the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 32, 8, stride=8)
+        self.all_to_all = nn.Linear(96, 96)
+        self.head = ByColumn()
+
+    def forward(self, x):
+        cells = self.stem(x).flatten(2)
+        fine = self.all_to_all(cells).unflatten(2, (8, 12))
+        return self.head(fine), self.head(F.avg_pool2d(fine, 2))
+
+
+def test_each_call_of_a_module_is_lit_by_itself():
+    with seeded(0):
+        model = SharedHead()
+    fine, coarse = captured(model, 64, 96)
+    assert (fine.call, coarse.call) == (0, 1)
+    for record, (rows, cols), side in ((fine, (8, 12), 8), (coarse, (4, 6), 16)):
+        for grid in (record.query_grid, record.key_grid):
+            assert_placed(grid, lattice(rows, cols).T.reshape(1, -1), (side, side))
+
+
 def test_locating_leaves_mode_randomness_and_hooks_alone():
     with seeded(0):
         model = nn.Sequential(Columns(), nn.Dropout()).train()

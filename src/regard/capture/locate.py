@@ -209,7 +209,23 @@ class Search:
         nearest = {call: self._nearest(self.sites[call].running, dims) for call in self.open()}
         names = {name for name in nearest.values() if name is not None}
         for lit in _inner_replays(self.replay, names):
-            yield lit, [call for call in self.open() if nearest.get(call) == lit.name]
+            inside = [call for call in self.open() if nearest.get(call) == lit.name]
+            yield lit, [call for call in inside if self._runs_in(call, lit)]
+
+    def _runs_in(self, call: SiteCall, lit: Replay) -> bool:
+        """Return True if this call of a site is made in this call of a module."""
+        first, each = self._first_in(call[0], lit)
+        return first <= call[1] < first + each
+
+    def _first_in(self, site: str, lit: Replay) -> tuple[int, int]:
+        """Return the number of a site's first call in a call of a module, and how many it has.
+
+        A head that all levels of a pyramid share runs once a level; a site is taken to run as often
+        in each. Where it cannot, all of its calls are taken to be in the first.
+        """
+        total = sum(name == site for name, _ in self.sites)
+        each = total if total % lit.calls else total // lit.calls
+        return lit.number * each, each
 
     def _nearest(self, running: tuple[Running, ...], dims: int) -> str | None:
         for module in reversed(running[1:]):
@@ -271,10 +287,11 @@ class Search:
         def records(change: Tensor | None) -> list[AttentionRecord]:
             return [seen.record for seen in self.look(lit.module, lambda: lit.run(change))]
 
-        return {
-            (self.replay.full_name(lit.full_name(site)), call): sides
-            for (site, call), sides in movements(lit, light, records, draw).items()
-        }
+        moved: Movements = {}
+        for (site, call), sides in movements(lit, light, records, draw).items():
+            name = self.replay.full_name(lit.full_name(site))
+            moved[name, self._first_in(name, lit)[0] + call] = sides
+        return moved
 
 
 def _checked(side: Side, halves: Moved | None) -> Side:
@@ -291,13 +308,12 @@ def _places(sides: Mapping[str, Side]) -> Places:
 
 
 def _inner_replays(outer: Replay, names: set[str]) -> list[Replay]:
-    """Run the model once, and keep what the named modules are given."""
-    kept: dict[str, list[Replay]] = {}
+    """Run the model once, and keep what the named modules are given in each of their calls."""
+    kept: dict[str, list[list[Replay]]] = {}
 
     def keep(name: str) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-            if name not in kept:
-                kept[name] = replays_inside(name, module, args, kwargs, outer.size)
+            kept.setdefault(name, []).append(replays_inside(name, module, args, kwargs, outer.size))
 
         return hook
 
@@ -310,4 +326,9 @@ def _inner_replays(outer: Replay, names: set[str]) -> list[Replay]:
     finally:
         for hook in hooks:
             hook.remove()
-    return [replay for replays in kept.values() for replay in replays]
+    return [
+        replace(replay, number=number, calls=len(calls))
+        for calls in kept.values()
+        for number, readings in enumerate(calls)
+        for replay in readings
+    ]

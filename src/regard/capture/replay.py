@@ -50,6 +50,8 @@ class Replay:
             make.
         random: what the module's random numbers start from.
         images: how many the user's call had; only the first is repeated.
+        number: which of the module's calls in the model's run it is.
+        calls: how many there were.
 
     """
 
@@ -62,6 +64,8 @@ class Replay:
     view: tuple[int, ...]
     random: RandomState = field(repr=False)
     images: int = 1
+    number: int = 0
+    calls: int = 1
 
     @property
     def size(self) -> tuple[int, ...]:
