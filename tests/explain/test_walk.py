@@ -89,6 +89,28 @@ def test_features_are_what_the_site_was_given():
     assert site.sigma == "sigmoid"
 
 
+class Twice(Classifier):
+    """The same attention on two maps, the second half as large."""
+
+    def forward(self, x):
+        x = self.stem(x).relu()
+        return self.head(self.attention(x).mean((2, 3)) + self.attention(self.half(x)).mean((2, 3)))
+
+    def half(self, x):
+        return nn.functional.avg_pool2d(x, 2)
+
+
+@pytest.mark.parametrize("name", ["squeeze_excite", "multi_head"])
+def test_each_call_of_a_site_has_its_own_features(name):
+    with seeded(0):
+        model = Twice(name).eval()
+    first, second = walk(model, picture(), preprocess=PREPROCESS).sites
+    with torch.no_grad():
+        given = model.stem(PREPROCESS(picture())).relu()
+    np.testing.assert_allclose(first.features, given[0].numpy(), atol=1e-6)
+    np.testing.assert_allclose(second.features, model.half(given)[0].numpy(), atol=1e-6)
+
+
 def test_the_picture_is_what_the_model_looked_at():
     found = walk(classifier("eca"), picture(), preprocess=PREPROCESS)
     np.testing.assert_array_equal(found.picture, np.array(PREPROCESS.fit(picture())))

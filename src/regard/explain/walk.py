@@ -65,7 +65,7 @@ def walk(
     shown: list[AttentionRecord] = []
     for record in records:
         off = None if told is None else _off(board, record, labels)
-        features = lay_out(given.get(record.site), record.grid)
+        features = lay_out(_of_call(given[record.site], record, records), record.grid)
         try:
             kept.append(site_of(record, _site_name(record, records), features, off))
         except UnshowableError as reason:
@@ -180,15 +180,23 @@ def _switched_off(
     return None if told is None else SwitchedOff(told[1], meaning)
 
 
-def _given_to(model: nn.Module, batch: Tensor, sites: set[str]) -> dict[str, Tensor]:
-    """Return the first tensor that each site's module was given, run once more for that."""
-    given: dict[str, Tensor] = {}
+def _of_call(
+    given: Sequence[Tensor], record: AttentionRecord, records: Sequence[AttentionRecord]
+) -> Tensor | None:
+    """Return what the module was given in the call that a record is of: each has as many."""
+    of_site = sum(other.site == record.site for other in records)
+    return given[record.call * len(given) // of_site] if given else None
+
+
+def _given_to(model: nn.Module, batch: Tensor, sites: set[str]) -> dict[str, list[Tensor]]:
+    """Return the first tensor that each site's module was given in each call: run for that."""
+    given: dict[str, list[Tensor]] = {site: [] for site in sites}
 
     def note(site: str) -> Any:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             for tensor in _tensors((*args, *kwargs.values())):
                 # A copy: the model may write into it.
-                given.setdefault(site, tensor.detach().clone())
+                given[site].append(tensor.detach().clone())
                 return
 
         return hook
