@@ -110,6 +110,9 @@ def test_a_study_of_another_task_is_told_in_its_own_figure(task, metric, tmp_pat
     roles = [(variant["role"], variant["seeds"]) for variant in found["variants"]]
     assert roles == [(role, [0, 1]) for role in ("plain", "attention", "matched")]
     assert all(0 <= value <= 1 for variant in found["variants"] for value in variant["values"])
+    maps = [one for row in found["pictures"] for one in row["maps"]]
+    assert len(maps) >= 3
+    assert all(one["level"] if one["picture"] else one["reason"] for one in maps)
 
 
 def few(monkeypatch):

@@ -62,7 +62,8 @@ class SqliteFile:
         try:
             yield
         except BaseException:
-            self.file.execute("ROLLBACK")
+            if self.file.in_transaction:  # where the disk is full, SQLite has taken it back already
+                self.file.execute("ROLLBACK")
             raise
         with self.using():
             self.file.execute("COMMIT")

@@ -1,0 +1,115 @@
+"""A few test images, and what of each is explained: fixed, so that none is picked for its looks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+
+from regard.compare.study import Study
+from regard.core.boxes import area
+from regard.core.errors import InputError
+from regard.data import ImageDataset, read_image
+from regard.data.detection_sources import open_detection
+from regard.data.placement import letterbox
+from regard.data.segmentation_sources import open_segmentation
+from regard.data.sources import open_dataset
+from regard.explain import ClassMask
+from regard.models import VisionModel
+
+COUNT = 4
+"""The first test image of so many classes."""
+
+_LEAST_OF_MASK = 0.01
+"""Of the picture: a class that covers less is not explained by it."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image, and what every variant is asked about it.
+
+    Attributes:
+        label: the true class, of the image or of what is asked about.
+        image: the picture.
+        target: what is explained, given the model; None for its likeliest class.
+
+    """
+
+    label: str
+    image: Image.Image
+    target: Callable[[VisionModel], Any] = lambda model: None
+
+
+def examples(study: Study) -> list[Example]:
+    """Return the first test image of each of the first classes that occur.
+
+    A classifier is asked about its likeliest class, a detector about what it finds at a true box of
+    the class (of several, at the one of middle size), a segmenter about its mask of the class.
+    """
+    if study.task == "detect":
+        return _with_boxes(study.data)
+    return _with_masks(study.data) if study.task == "segment" else _of_classes(study.data)
+
+
+def _of_classes(data: str) -> list[Example]:
+    images = open_dataset(data, "test")
+    found: dict[int, int] = {}
+    for index, label in enumerate(images.labels.tolist()):
+        found.setdefault(label, index)
+        if len(found) == COUNT:
+            break
+    if isinstance(images, ImageDataset):
+        pixels = {label: images.images[index] for label, index in found.items()}
+        opened = {label: Image.fromarray(p.permute(1, 2, 0).numpy()) for label, p in pixels.items()}
+    else:
+        opened = {label: read_image(images.files[index]) for label, index in found.items()}
+    return [Example(images.classes[label], image) for label, image in opened.items()]
+
+
+def _with_boxes(data: str) -> list[Example]:
+    images = open_detection(data, "test")
+    found: dict[int, tuple[int, torch.Tensor]] = {}
+    for index, boxes in enumerate(images.truth):
+        for label in boxes.labels[~boxes.ignored].unique().tolist():
+            if label not in found:
+                mine = boxes.chosen((boxes.labels == label) & ~boxes.ignored).corners
+                found[label] = index, mine[area(mine).argsort()[len(mine) // 2]]
+    return [
+        Example(
+            images.classes[label],
+            picture := Image.fromarray(images.pixels(index)),
+            _box(images.classes[label], corners, (picture.height, picture.width)),
+        )
+        for label, (index, corners) in list(found.items())[:COUNT]
+    ]
+
+
+def _box(label: str, corners: torch.Tensor, size: tuple[int, int]) -> Callable[[VisionModel], str]:
+    """Return what names a box of an image of `size` in the pixels that a model looks at."""
+
+    def target(model: VisionModel) -> str:
+        placed = letterbox(size, model.preprocessing.size).corners(corners[None], size)[0]
+        return f"{label}@{','.join(f'{side:.2f}' for side in placed.tolist())}"
+
+    return target
+
+
+def _with_masks(data: str) -> list[Example]:
+    images = open_segmentation(data, "test")
+    found: dict[int, Image.Image] = {}
+    for index in range(len(images)):
+        try:
+            picture, mask = images.pairs.read(index)
+        except InputError:
+            continue  # reported when it is measured
+        counts = mask.flatten().long().bincount(minlength=len(images.classes))
+        for label in range(len(images.classes)):
+            if counts[label] >= _LEAST_OF_MASK * mask.numel() and label not in found:
+                found[label] = Image.fromarray(picture.permute(1, 2, 0).numpy())
+        if len(found) >= COUNT:
+            break
+    return [
+        Example(images.classes[label], image, lambda _, label=label: ClassMask(label))
+        for label, image in list(found.items())[:COUNT]
+    ]
