@@ -6,9 +6,9 @@ recipe, chosen so that the study ends on two CPU cores; on a GPU give
 `--model resnet20 --epochs 30`.
 
 Command:   regard compare configs/cifar10_attention.py
-Hardware:  2 CPU cores; a run takes 8 to 15 minutes on one core.
-Duration:  55 runs, about 9 hours on one core.
-Result:    docs/results.md
+Hardware:  2 CPU cores; a run takes 4 to 8 minutes on one core.
+Duration:  55 runs, 5 to 6 hours on one core.
+Result:    not finished; docs/results.md says how to go on from the runs that are there
 """
 
 from regard.compare import Study
