@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from regard.compare import Study, examples
+from regard.data import FolderDataset
 from regard.data.detection_dataset import Boxes, DetectionDataset
 from regard.data.segmentation_dataset import MemoryPairs, SegmentationDataset
 from regard.models import Preprocessing, VisionModel
@@ -45,6 +47,22 @@ def test_a_detector_is_asked_about_a_true_box_of_middle_size(monkeypatch):
     assert dog.target(model(80, 80)).startswith("dog@")
     assert numbers(dog.target(model(80, 80))) == pytest.approx([4, 28, 24, 48])
     assert numbers(owl.target(model(20, 40))) == pytest.approx([20, 10, 40, 20])
+
+
+def test_a_broken_file_is_passed_over(monkeypatch, tmp_path):
+    """A study of hours must not end for want of a picture."""
+    broken, whole = tmp_path / "broken.png", tmp_path / "whole.png"
+    broken.write_bytes(b"no picture")
+    Image.fromarray(np.full((20, 40, 3), 7, np.uint8)).save(whole)
+    truth = (boxes((1, 0, 0, 9, 9)), boxes((1, 0, 0, 5, 5)))
+    images = DetectionDataset((broken, whole), truth, CLASSES, "drawn")
+    monkeypatch.setattr(examples, "open_detection", lambda data, split: images)
+    (dog,) = examples.examples(Study("s", task="detect"))
+    assert dog.image.getpixel((0, 0))[0] == 7
+    folder = FolderDataset((broken, whole), torch.tensor([1, 1]), CLASSES, "drawn")
+    monkeypatch.setattr(examples, "open_dataset", lambda data, split: folder)
+    (dog,) = examples.examples(Study("s"))
+    assert (dog.label, dog.image.getpixel((0, 0))[0]) == ("dog", 7)
 
 
 def test_a_segmenter_is_asked_about_masks_that_can_be_seen(monkeypatch):

@@ -1,6 +1,7 @@
 """A few test images, and what of each is explained: fixed, so that none is picked for its looks."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +11,7 @@ from PIL import Image
 from regard.compare.study import Study
 from regard.core.boxes import area
 from regard.core.errors import InputError
-from regard.data import ImageDataset, read_image
+from regard.data import FolderDataset, ImageDataset, read_image
 from regard.data.detection_sources import open_detection
 from regard.data.placement import letterbox
 from regard.data.segmentation_sources import open_segmentation
@@ -54,35 +55,44 @@ def examples(study: Study) -> list[Example]:
 
 def _of_classes(data: str) -> list[Example]:
     images = open_dataset(data, "test")
-    found: dict[int, int] = {}
+    found: dict[int, Image.Image] = {}
     for index, label in enumerate(images.labels.tolist()):
-        found.setdefault(label, index)
+        if label not in found and (image := _opened(images, index)) is not None:
+            found[label] = image
         if len(found) == COUNT:
             break
+    return [Example(images.classes[label], image) for label, image in found.items()]
+
+
+def _opened(images: ImageDataset | FolderDataset, index: int) -> Image.Image | None:
+    """Return an image, or None where its file is broken, which is reported when it is measured."""
     if isinstance(images, ImageDataset):
-        pixels = {label: images.images[index] for label, index in found.items()}
-        opened = {label: Image.fromarray(p.permute(1, 2, 0).numpy()) for label, p in pixels.items()}
-    else:
-        opened = {label: read_image(images.files[index]) for label, index in found.items()}
-    return [Example(images.classes[label], image) for label, image in opened.items()]
+        return Image.fromarray(images.images[index].permute(1, 2, 0).numpy())
+    with suppress(InputError):
+        return read_image(images.files[index])
+    return None
 
 
 def _with_boxes(data: str) -> list[Example]:
     images = open_detection(data, "test")
-    found: dict[int, tuple[int, torch.Tensor]] = {}
+    found: dict[int, Example] = {}
     for index, boxes in enumerate(images.truth):
-        for label in boxes.labels[~boxes.ignored].unique().tolist():
-            if label not in found:
-                mine = boxes.chosen((boxes.labels == label) & ~boxes.ignored).corners
-                found[label] = index, mine[area(mine).argsort()[len(mine) // 2]]
-    return [
-        Example(
-            images.classes[label],
-            picture := Image.fromarray(images.pixels(index)),
-            _box(images.classes[label], corners, (picture.height, picture.width)),
-        )
-        for label, (index, corners) in list(found.items())[:COUNT]
-    ]
+        true = boxes.chosen(~boxes.ignored)
+        new = [label for label in true.labels.unique().tolist() if label not in found]
+        if not new:
+            continue
+        try:
+            image = Image.fromarray(images.pixels(index))
+        except InputError:
+            continue  # reported when it is measured
+        for label in new:
+            mine = true.corners[true.labels == label]
+            middle = mine[area(mine).argsort()[len(mine) // 2]]
+            target = _box(images.classes[label], middle, (image.height, image.width))
+            found[label] = Example(images.classes[label], image, target)
+        if len(found) >= COUNT:
+            break
+    return list(found.values())[:COUNT]
 
 
 def _box(label: str, corners: torch.Tensor, size: tuple[int, int]) -> Callable[[VisionModel], str]:
