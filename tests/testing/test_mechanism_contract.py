@@ -201,13 +201,23 @@ class FailsForTwelveChannels(Gate):
             raise ValueError("twelve!")
 
 
-def entry(module, *, kind="gate", examples=({}, {"strength": 2.0})):
+class AddsNothingAtFirst(Gate):
+    def __init__(self, channels, *, strength=1.0):
+        super().__init__(channels, strength=strength)
+        self.gain = nn.Parameter(torch.zeros(()))
+
+    def forward(self, x):
+        return x + self.gain * super().forward(x)
+
+
+def entry(module, *, kind="gate", examples=({}, {"strength": 2.0}), **known):
     """Describe a class as a mechanism, without registering it."""
-    return Mechanism(module.__name__, module, kind, "nobody", examples=examples)
+    return Mechanism(module.__name__, module, kind, "nobody", examples=examples, **known)
 
 
 def test_a_sound_mechanism_passes_every_check():
     check_mechanism(entry(Gate))
+    check_mechanism(entry(AddsNothingAtFirst, starts_as_identity=True))
 
 
 MUTANTS = [
@@ -224,6 +234,8 @@ MUTANTS = [
         "gradients_reach_everything",
         "'key.bias'",
     ),
+    (entry(AddsNothingAtFirst), "moves_when_inserted", "ever gets a gradient"),
+    (entry(Gate, starts_as_identity=True), "moves_when_inserted", "changes its input"),
     (entry(DetachesTheGate), "gradients_right", "gradcheck"),
     (entry(DividesByTheDeviation), "finite_values", "not finite"),
     (entry(HasAnInfiniteGradient), "gradients_finite", "gradient of input 0"),

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from regard.attention.registry import Mechanism
 from regard.core.shapes import FeatureMap
 
 
@@ -26,3 +27,17 @@ class Blended(nn.Module):
     def forward(self, x: FeatureMap, *context: Tensor) -> FeatureMap:
         """(batch, channel, height, width) to the same; a context goes to the mechanism."""
         return x + self.gamma * (self.mechanism(x, *context) - x)
+
+
+def starting_as_identity(known: Mechanism, mechanism: nn.Module) -> nn.Module:
+    """Return a mechanism so that it starts as the identity, and can leave it.
+
+    One that starts so by itself is left alone: of γ (m(x) − x) with γ = 0 and m(x) = x neither
+    factor has a gradient, and the mechanism would stay the identity for ever.
+
+    Args:
+        known: its entry in the registry.
+        mechanism: as it was built.
+
+    """
+    return mechanism if known.starts_as_identity else Blended(mechanism)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regard.attention.blended import Blended
+from regard.attention.blended import starting_as_identity
 from regard.attention.options import one_of
 from regard.attention.places import InputSize, Probe, Where, find_places
 from regard.attention.registry import create, mechanisms
@@ -47,8 +47,8 @@ def insert(
         where: a module's name; a glob, in which `*` stays within one part of a name (`layer*.1`);
             or a function of (name, module).
         start: `identity` blends the mechanism in with a learnable γ that starts at 0 (see
-            `Blended`), so the network's output is unchanged until it is trained; `paper` puts in
-            the mechanism as its paper has it.
+            `Blended`), unless it starts as the identity by itself: the network's output is
+            unchanged until it is trained. `paper` puts in the mechanism as its paper has it.
         input_size: side, (height, width) or (channel, height, width) of the probe image; default
             what the network's `default_cfg` says, else 224, else 32.
         example_input: an input of the network, or a tuple of its inputs, in place of a size.
@@ -72,7 +72,7 @@ def insert(
         for place, module in places.items():
             features = _feature_map(place, calls[place])
             mechanism = create(name, features.shape[1], **options)
-            addition = mechanism if start == "paper" else Blended(mechanism)
+            addition = mechanism if start == "paper" else starting_as_identity(mechanisms[name], mechanism)
             addition.to(features.device, features.dtype).train(module.training)
             attached.append(_Attachment.attach(place, module, addition))
         _check_additions(name, start, calls, probe.run({a.place: a.addition for a in attached}))

@@ -60,6 +60,7 @@ def non_local(
         {"pairwise": "dot_product", "reduction": 4, "pool": 2},
         {"batch_norm": False},
     ],
+    starts_as_identity=True,
 )
 class NonLocal(nn.Module):
     """z = W y + x: attention in a bottleneck, added to the map it came from.

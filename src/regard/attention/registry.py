@@ -28,6 +28,8 @@ class Mechanism:
         examples: option sets that the contract suite runs, each a change from the defaults.
         fused: of softmax kinds, whether `F.scaled_dot_product_attention` computes them; False
             where weights are normalised in another way than over the keys.
+        starts_as_identity: whether a new block returns its input, because a factor of its own
+            starts at zero. It must not be given another such factor: neither would ever move.
 
     """
 
@@ -40,6 +42,7 @@ class Mechanism:
     output: Literal["map", "vector"] = "map"
     examples: Sequence[Mapping[str, Any]] = field(default=({},))
     fused: bool = True
+    starts_as_identity: bool = False
 
     @property
     def options(self) -> tuple[str, ...]:
@@ -65,6 +68,7 @@ def register(
     output: Literal["map", "vector"] = "map",
     examples: Sequence[Mapping[str, Any]] = (),
     fused: bool = True,
+    starts_as_identity: bool = False,
 ) -> Callable[[MechanismModule], MechanismModule]:
     """Register a module class as a mechanism; that enrols it in `regard.testing.check_mechanism`.
 
@@ -92,6 +96,7 @@ def register(
             output=output,
             examples=({}, *examples),
             fused=fused,
+            starts_as_identity=starts_as_identity,
         )
         mechanisms.add(name, entry)
         return module

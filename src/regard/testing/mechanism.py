@@ -24,6 +24,7 @@ FAST_CHECKS: tuple[Check, ...] = (
     mechanism_values.bfloat16,
     mechanism_values.autocast,
     mechanism_gradients.gradients_reach_everything,
+    mechanism_gradients.moves_when_inserted,
     mechanism_gradients.gradients_right,
     mechanism_gradients.gradients_finite,
     mechanism_interface.state_dict_round_trip,

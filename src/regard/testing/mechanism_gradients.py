@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.autograd.gradcheck import GradcheckError, gradcheck
 from torch.func import functional_call
 
+from regard.attention.blended import starting_as_identity
 from regard.core.seeding import generator
 from regard.testing.mechanism_values import SIZES
 from regard.testing.subject import Subject
@@ -37,6 +38,36 @@ def gradients_reach_everything(subject: Subject) -> None:
             "it does not change the output: use it, or leave it out (as the bias of a softmax's "
             "keys)",
         )
+
+
+def moves_when_inserted(subject: Subject) -> None:
+    """Put in so that it starts as the identity, it is one, and two steps of descent move it.
+
+    The first step may move nothing but the factor that keeps it the identity.
+    """
+    mechanism = subject.build(randomised=False)
+    parameters = list(mechanism.parameters())
+    if subject.entry.output != "map" or not parameters:
+        return
+    module = starting_as_identity(subject.entry, mechanism).train()
+    before = [parameter.detach().clone() for parameter in parameters]
+    inputs = subject.inputs()
+    subject.require(
+        torch.equal(module(*inputs), inputs[0]),
+        "said to start as the identity, a new block changes its input",
+        "leave out `starts_as_identity`, or start a factor of the block at zero",
+    )
+    weights = torch.randn(inputs[0].shape, generator=generator(2)).to(inputs[0])
+    descent = torch.optim.SGD(module.parameters(), lr=0.1)
+    for _ in range(2):
+        descent.zero_grad()
+        (module(*inputs) * weights).mean().backward()
+        descent.step()
+    subject.require(
+        any(not torch.equal(*pair) for pair in zip(before, parameters, strict=True)),
+        "put in with a factor that starts at zero, no parameter of it ever gets a gradient",
+        "register it with `starts_as_identity=True`, if it starts as the identity by itself",
+    )
 
 
 def gradients_right(subject: Subject) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from regard.attention.blended import Blended
+from regard.attention.blended import starting_as_identity
 from regard.attention.registry import create, mechanisms
 from regard.core.shapes import ContextMap, FeatureMap
 
@@ -35,8 +35,9 @@ class ContextAttention(nn.Module):
 
         """
         mechanism = create(name, self.channels, **options)
-        gate = mechanisms[name].kind == "gate"
-        self.attention = mechanism if gate else Blended(mechanism)
+        known = mechanisms[name]
+        gate = known.kind == "gate"
+        self.attention = mechanism if gate else starting_as_identity(known, mechanism)
 
     def forward(self, x: FeatureMap, context: ContextMap) -> FeatureMap:
         """Attend: (batch, channel, height, width) to the same."""
