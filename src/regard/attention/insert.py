@@ -67,12 +67,13 @@ def insert(
     places = find_places(model, where)
     probe = Probe(model, input_size=input_size, example_input=example_input)
     calls = probe.run(places)
+    known = mechanisms[name]
     attached: list[_Attachment] = []
     try:
         for place, module in places.items():
             features = _feature_map(place, calls[place])
             mechanism = create(name, features.shape[1], **options)
-            addition = mechanism if start == "paper" else starting_as_identity(mechanisms[name], mechanism)
+            addition = mechanism if start == "paper" else starting_as_identity(known, mechanism)
             addition.to(features.device, features.dtype).train(module.training)
             attached.append(_Attachment.attach(place, module, addition))
         _check_additions(name, start, calls, probe.run({a.place: a.addition for a in attached}))
