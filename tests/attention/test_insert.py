@@ -136,6 +136,21 @@ def test_the_first_step_moves_gamma_and_the_second_the_mechanism(net, images):
     assert not torch.equal(added.mechanism.value.weight, weight)
 
 
+def test_what_starts_as_the_identity_by_itself_is_not_held_there(net, images):
+    before = net(images)
+    insert(net, "non_local", "layer3")
+    assert torch.equal(net(images), before)
+    added = net.train().layer3.attention
+    optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+    start = {name: parameter.clone() for name, parameter in added.named_parameters()}
+    for _ in range(2):
+        optimiser.zero_grad()
+        F.cross_entropy(net(images), torch.tensor([0, 1])).backward()
+        optimiser.step()
+    moved = {name for name, p in added.named_parameters() if not torch.equal(p, start[name])}
+    assert {"norm.weight", "value.weight", "query.weight"} <= moved
+
+
 def test_start_paper_is_the_mechanism_alone(net, images):
     twin = copy.deepcopy(net)
     insert(net, "squeeze_excite", "layer3", start="paper")

@@ -24,7 +24,7 @@ def fused(observer: Observer, call: Call) -> None:
     # Folded counts from the end of the whole tensor, behind whose batch come rows and columns.
     fold = Folded(hint if query.dim() == 3 else 1, heads_axis(query.shape[:-2], hint) - 2)
     shared = replace(fold, repeat=query.shape[-3] // key.shape[-3]) if grouped else fold
-    hold, beside = observer.keeper.hold, observer.hold_beside
+    hold = observer.keeper.hold
     dropped = call.argument(4, "dropout_p", default=0.0) > 0
     observer.add(
         Sighting(
@@ -38,8 +38,8 @@ def fused(observer: Observer, call: Call) -> None:
             parts=parts_of(
                 query=(hold(query), fold),
                 key=(hold(key), shared),
-                value=(beside(value), shared),
-                output=(beside(output), fold),
+                value=(hold(value), shared),
+                output=(hold(output), fold),
                 mask=None if mask is None else (hold(mask), _mask_layout(mask, query, fold)),
             ),
             scale=1 / sqrt(query.shape[-1]) if scale is None else float(scale),
@@ -55,7 +55,7 @@ def flexible(observer: Observer, call: Call) -> None:
         return
     query, key, value, modify, block_mask, scale = call.args[:6]
     shared = Shared(query.shape[0], query.shape[1])
-    hold, beside = observer.keeper.hold, observer.hold_beside
+    hold = observer.keeper.hold
     observer.add(
         Sighting(
             site=site,
@@ -68,8 +68,8 @@ def flexible(observer: Observer, call: Call) -> None:
             parts=parts_of(
                 query=(hold(query), None),
                 key=(hold(key), shared),
-                value=(beside(value), shared),
-                output=(beside(result[0]), None),
+                value=(hold(value), shared),
+                output=(hold(result[0]), None),
             ),
             scale=float(scale),
             functions=(modify, block_mask[-1]),

@@ -41,25 +41,18 @@ def _set_apart(tensor: Tensor) -> Tensor:
     return copy
 
 
-def shape_only(tensor: Tensor) -> Tensor:
-    """Return a tensor without its numbers: on `meta` it has a shape and a type and no memory."""
-    if tensor.device.type == "meta":
-        return tensor
-    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
-
-
 class Keeper:
     """Hands out cells, and copies what is in them before the model overwrites it."""
 
     def __init__(self) -> None:
-        self._cells: defaultdict[int, list[weakref.ref[Held]]] = defaultdict(list)
+        self._cells: defaultdict[int, weakref.WeakSet[Held]] = defaultdict(weakref.WeakSet)
 
     def hold(self, tensor: Tensor) -> Held:
         """Return a cell with the tensor; nothing is copied now."""
         cell = Held(tensor)
         storage = _storage(tensor)
         if storage is not None:
-            self._cells[storage].append(weakref.ref(cell))
+            self._cells[storage].add(cell)
         return cell
 
     def before_write(self, target: Tensor) -> None:
@@ -67,9 +60,8 @@ class Keeper:
         storage = _storage(target)
         if storage is None or storage not in self._cells:
             return
-        for reference in self._cells.pop(storage):
-            if (cell := reference()) is not None:
-                cell.tensor = _set_apart(cell.tensor)
+        for cell in self._cells.pop(storage):
+            cell.tensor = _set_apart(cell.tensor)
 
     def clear(self) -> None:
         """Forget all cells; their tensors stay with whoever has the cells."""

@@ -6,9 +6,9 @@ from dataclasses import InitVar, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from regard.capture.held import Held, Keeper, shape_only
+from regard.capture.held import Held, Keeper
 from regard.capture.modules import ModuleStack
 from regard.capture.sighting import Keep, Sighting
 from regard.capture.traces import Trace, TraceBook
@@ -103,10 +103,6 @@ class Observer:
         """Keep what goes into a softmax or gate, unless only operators are wanted."""
         return self.hold(call, scores) if self.keep == "tensors" else None
 
-    def hold_beside(self, tensor: Tensor) -> Held:
-        """Keep a tensor that the operator is not made of; only its shape, if that is enough."""
-        return self.keeper.hold(tensor) if self.keep == "tensors" else Held(shape_only(tensor))
-
     def wanted_site(self) -> str | None:
         """Return the name of the site that is running, or None if it is not to be recorded."""
         running = self.modules.innermost
@@ -121,7 +117,7 @@ class Observer:
         """Return how many heads the running module says it has, or the one it is part of; or 1."""
         for running in reversed(self.modules.running[-2:]):
             for name in ("num_heads", "heads", "n_heads", "num_attention_heads"):
-                heads = _attribute(running.module, name)
+                heads = getattr(running.module, name, None)
                 if isinstance(heads, int) and heads > 0:
                     return heads
         return 1
@@ -163,9 +159,3 @@ class Observer:
         self.keeper.clear()
         self.book.clear()
         self.gates.clear()
-
-
-def _attribute(module: nn.Module, name: str) -> Any:
-    """Return an attribute or None; what a module has not takes `getattr` microseconds to say."""
-    there = name in vars(module) or hasattr(type(module), name)
-    return getattr(module, name, None) if there else None

@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from regard.capture.channels import mixed_by
 from regard.capture.counting import locate_map, locate_tokens
-from regard.capture.held import Held, shape_only
+from regard.capture.held import Held
 from regard.capture.layout import Layout
 from regard.capture.modules import Running
 from regard.capture.operators import (
@@ -87,7 +88,7 @@ class HeldLevel:
 
     def without_features(self) -> "HeldLevel":
         """Return the level without the numbers of its map."""
-        return replace(self, features=Held(shape_only(self.features.tensor)))
+        return replace(self, features=Held(_shape_of(self.features.tensor)))
 
 
 @dataclass
@@ -132,8 +133,7 @@ class Sighting:
         needed = _OPERATOR_PARTS[self.form]
         self.levels = tuple(level.without_features() for level in self.levels)
         for name in {"value", "output"} & self.parts.keys():
-            part = self.parts[name]
-            self.parts[name] = Part(Held(shape_only(part.cell.tensor)), part.layout)
+            self.parts[name] = _shape_only(self.parts[name])
         kept = needed | {"value", "output"}
         self.parts = {name: part for name, part in self.parts.items() if name in kept}
         self.parts |= _apart({n: self.parts[n] for n in ("query", "key") if n in self.parts})
@@ -240,6 +240,15 @@ def _apart(parts: dict[str, Part]) -> dict[str, Part]:
 
 def _address(part: Part) -> int:
     return part.cell.tensor.untyped_storage().data_ptr()
+
+
+def _shape_only(part: Part) -> Part:
+    """Return the part without its numbers: a meta tensor has a shape and a type and no memory."""
+    return Part(Held(_shape_of(part.cell.tensor)), part.layout)
+
+
+def _shape_of(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
 
 
 def parts_of(**cells: tuple[Held, Layout | None] | None) -> dict[str, Part]:

@@ -94,8 +94,7 @@ def _call(network: Network, spec: NetworkSpec) -> nn.Module:
 def _attend(model: nn.Module, network: Network, attention: str, size: int) -> None:
     """Put attention where the user says, or where it belongs in this network.
 
-    Gates start as in their papers. Mechanisms that mix positions, which have no shortcut of
-    their own, are blended in.
+    Gates start as in their papers. Mechanisms that mix positions start as the identity.
     """
     name, place, options = parse_attention(attention)
     gate = mechanisms[name].kind == "gate"

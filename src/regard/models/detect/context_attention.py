@@ -28,7 +28,7 @@ class ContextAttention(nn.Module):
         self.attention: nn.Module | None = None
 
     def put(self, name: str, **options: Any) -> None:
-        """Put a mechanism in: gates as in their papers, others blended in (see `Blended`).
+        """Put a mechanism in: gates as in their papers, others starting as the identity.
 
         Raises:
             InputError: no such mechanism, or an option that it does not take.

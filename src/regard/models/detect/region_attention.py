@@ -48,7 +48,7 @@ class RegionAttention(nn.Module):
         self.reads_context = False
 
     def put(self, name: str, **options: Any) -> None:
-        """Put a mechanism in: gates as in their papers, others blended in (see `Blended`).
+        """Put a mechanism in: gates as in their papers, others starting as the identity.
 
         A bias of position is off, since regions have no order.
 
