@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from regard.compare.intervals import studentised_interval
 from regard.compare.sentence import Comparison, kind_of
 from regard.compare.statistics import (
     RULES,
@@ -151,7 +152,8 @@ def intervals(dice: np.random.Generator, noise: str, seeds: int, studies: int) -
     differences = np.round(variants[:, 0] - plain, 12)
     ends = {"t": t_interval(differences)}
     if seeds >= 5:
-        ends["bootstrap_studentised"] = bootstrap_interval(differences, draws=1999)
+        ends["bootstrap"] = bootstrap_interval(differences, draws=1999)
+        ends["bootstrap_studentised_alone"] = studentised_interval(differences, draws=1999)
         ends |= bootstrapped_by_scipy(differences, noise)
     figures: dict[str, Any] = {
         f"coverage_{name}": covered(low, high, 0.3 * POINT) for name, (low, high) in ends.items()
@@ -160,9 +162,9 @@ def intervals(dice: np.random.Generator, noise: str, seeds: int, studies: int) -
     low, high = ends["t"]
     figures["width_t_points"] = rounded(np.nanmedian(high - low) / POINT)
     if seeds >= 5:
-        left, right = ends["bootstrap_studentised"]
-        figures["width_studentised_to_t"] = rounded(np.nanmedian((right - left) / (high - low)))
-        figures["no_studentised_interval"] = share(np.isnan(left))
+        left, right = ends["bootstrap"]
+        figures["width_bootstrap_to_t"] = rounded(np.nanmedian((right - left) / (high - low)))
+        figures["no_bootstrap_interval"] = share(np.isnan(left))
     return figures
 
 

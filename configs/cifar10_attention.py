@@ -8,7 +8,8 @@ recipe, chosen so that the study ends on two CPU cores; on a GPU give
 Command:   regard compare configs/cifar10_attention.py
 Hardware:  2 CPU cores; a run takes 4 to 8 minutes on one core.
 Duration:  55 runs, 5 to 6 hours on one core.
-Result:    not finished; docs/results.md says how to go on from the runs that are there
+Result:    no finding with 5 seeds; multi_head +1.04 points [0.84, 1.24] over the plain network and
+           +0.28 [−0.25, 0.81] over a wider one, the others nearer to nought (docs/results.md)
 """
 
 from regard.compare import Study

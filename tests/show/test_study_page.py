@@ -86,7 +86,7 @@ def test_where_there_is_no_bootstrap_interval_the_page_says_why():
     assert told(5) == "none: most seeds are alike"
     assert told(5, 0.001) == "[0.10, 0.10]"
     words = said(study_page.html(small()))
-    assert "it is given from 5 seeds on, and holds the truth in 92 to 95 %" in words
+    assert "it is given from 5 seeds on, and holds the truth in 94 to 97 %" in words
 
 
 def test_the_margin_of_the_study_is_the_one_that_is_shown():
