@@ -254,6 +254,68 @@ def test_each_call_of_a_module_is_lit_by_itself():
             assert_placed(grid, lattice(rows, cols).T.reshape(1, -1), (side, side))
 
 
+class Mixing(nn.Module):
+    """Attention among tokens, to which as much of all other tokens is added, in no order."""
+
+    def __init__(self, tokens, order=None, asked=None):
+        super().__init__()
+        self.among = nn.Parameter(torch.randn(tokens, tokens) / tokens**0.5)
+        self.norm = nn.LayerNorm(64)
+        self.order, self.asked = order, asked
+
+    def forward(self, x):
+        x = x if self.order is None else x[:, self.order]
+        tokens = (x if self.asked is None else x[:, self.asked])[:, None]
+        seen = F.scaled_dot_product_attention(tokens, tokens, tokens)[:, 0]
+        seen = seen if self.asked is None else seen[:, self.asked.argsort()]
+        return self.norm(x + 0.1 * seen + self.among @ x)
+
+
+class Deep(nn.Module):
+    """Blocks behind which every token has seen everything, after a class token."""
+
+    def __init__(self, *blocks):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 64, 8, stride=8)
+        self.first = nn.Parameter(torch.randn(1, 1, 64))
+        self.blocks = nn.ModuleList(Mixing(65, **block) for block in blocks)
+
+    def forward(self, x):
+        tokens = self.stem(x).flatten(2).mT
+        x = torch.cat([self.first.expand(len(x), -1, -1), tokens], 1)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_deep_in_a_model_tokens_are_placed_by_those_of_the_layer_below():
+    with seeded(0):
+        model = Deep(*[{}] * 6)
+    for record in captured(model, 64, 64):
+        for grid in (record.query_grid, record.key_grid):
+            assert grid is not None, record.site
+            assert_placed(grid, regular(8, 8, prefix=1), (8, 8))
+
+
+SHUFFLED = torch.randperm(65, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        pytest.param([*[{}] * 5, {"order": SHUFFLED}], id="the last block has another"),
+        pytest.param([*[{"asked": SHUFFLED}] * 3, *[{}] * 3], id="the first attend in another"),
+    ],
+)
+def test_tokens_are_not_placed_by_those_below_that_are_in_another_order(blocks):
+    with seeded(0):
+        model = Deep(*blocks)
+    first, *_, last = captured(model, 64, 64)
+    assert first.query_grid is not None
+    assert last.query_grid is None
+    assert last.key_grid is None
+
+
 def test_locating_leaves_mode_randomness_and_hooks_alone():
     with seeded(0):
         model = nn.Sequential(Columns(), nn.Dropout()).train()

@@ -9,10 +9,10 @@ and on the image itself only where there is no such module.
 A token that follows no pattern has no place: a class token, a register, an object query, a word.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from torch import Tensor, nn
@@ -30,7 +30,8 @@ from regard.capture.replay import (
     replays_inside,
 )
 from regard.capture.sighting import Sighting
-from regard.capture.structured_light import Pattern, opposite_halves, patterns
+from regard.capture.structured_light import Light, opposite_halves, patterns
+from regard.capture.token_light import LitTokens, TokenPattern, lit_tokens
 from regard.core.grid import Grid
 from regard.core.record import AttentionRecord, Places
 
@@ -118,6 +119,23 @@ def _is_part(places: Places) -> bool:
     )
 
 
+class Below(NamedTuple):
+    """A module around a placed site that is given tokens, as many as the site's queries.
+
+    Attributes:
+        source: the placed site.
+        name: of the module.
+        module: it.
+        grid: of the site's queries.
+
+    """
+
+    source: SiteCall
+    name: str
+    module: nn.Module
+    grid: Grid
+
+
 class Search:
     """Finds where the tokens of all sites of a model lie.
 
@@ -149,6 +167,7 @@ class Search:
         }
         self.seen: dict[SiteCall, dict[str, Side]] = {call: {} for call in self.sites}
         self.plain: list[Grid] = []
+        self._handed: dict[str, Movements] = {}
 
     def run(self) -> Located:
         """Return where the tokens of every site lie.
@@ -157,11 +176,13 @@ class Search:
         tokens lie as one would expect, where finding them takes 32.
         """
         self.confirm()
+        self.hand_on()
         for lit, sites in self.inner(dims=4):
             self.measure(lit, sites)
         for lit, sites in self.inner(dims=3):
             self.measure(lit, sites, checked=True)
         self.measure(self.replay, self.open())
+        self.hand_on()
         return {call: _places(sides) for call, sides in self.seen.items()}
 
     def open(self) -> list[SiteCall]:
@@ -196,6 +217,52 @@ class Search:
             if agreed[call] >= (LIKELY if places in plain else PLAIN):
                 self._keep(call, {s: Side(getattr(places, s), sure=True) for s in _SIDES})
 
+    def hand_on(self) -> None:
+        """Take the layout of the site before for open sites whose tokens follow that one's.
+
+        What a token does deep in a model follows less and less from what is at its place in the
+        image, and almost wholly from the same token one layer below.
+        """
+        for call in self.open():
+            unknown = {side for side in _SIDES if not self._is_sure(call, side)}
+            below = self._below(call) if unknown else None
+            if below is not None and unknown <= self._following(call, below):
+                self._keep(call, {side: Side(below.grid, sure=True) for side in unknown})
+
+    def _is_sure(self, call: SiteCall, side: str) -> bool:
+        return side in self.seen[call] and self.seen[call][side].sure
+
+    def _below(self, call: SiteCall) -> Below | None:
+        """Return what carries as many tokens as a site has through the last placed one before."""
+        site = self.sites[call]
+        tokens = site.record.tensors.output.shape[-2]
+        around = {module.name for module in site.running}
+        order = list(self.sites)
+        for source in reversed(order[: order.index(call)]):
+            grid = self.seen[source]["query"].grid if self._is_sure(source, "query") else None
+            if grid is None or grid.groups > 1 or grid.frames > 1 or grid.tokens != tokens:
+                continue
+            for module in self.sites[source].running:
+                shape = module.input_shape or ()
+                if module.name not in around and shape[:2] == (1, tokens) and len(shape) == 3:
+                    return Below(source, module.name, module.module, grid)
+        return None
+
+    def _following(self, call: SiteCall, below: Below) -> set[str]:
+        """Return the sides of a site that move as they would if its tokens lay like those below.
+
+        None where the module's tokens are in another order than the queries of the site in it.
+        """
+        if below.name not in self._handed:
+            lit = lit_tokens(self.replay, below.module)
+            light = [TokenPattern(half, below.grid) for half in opposite_halves((0, 1))]
+            self._handed[below.name] = {} if lit is None else self._moved(lit, light)
+        moved = self._handed[below.name]
+        if agreement(moved.get(below.source, {}).get("query"), below.grid) < _AGREED:
+            return set()
+        sides = moved.get(call, {})
+        return {side for side in _SIDES if agreement(sides.get(side), below.grid) >= _AGREED}
+
     def inner(self, dims: int) -> Iterator[tuple[Replay, list[SiteCall]]]:
         """Yield the innermost modules around open sites that are given a map of the image.
 
@@ -217,7 +284,7 @@ class Search:
         first, each = self._first_in(call[0], lit)
         return first <= call[1] < first + each
 
-    def _first_in(self, site: str, lit: Replay) -> tuple[int, int]:
+    def _first_in(self, site: str, lit: Replay | LitTokens) -> tuple[int, int]:
         """Return the number of a site's first call in a call of a module, and how many it has.
 
         A head that all levels of a pyramid share runs once a level; a site is taken to run as often
@@ -281,7 +348,7 @@ class Search:
         )
         return placed(moved, around)
 
-    def _moved(self, lit: Replay, light: list[Pattern], draw: int = 0) -> Movements:
+    def _moved(self, lit: Replay | LitTokens, light: Sequence[Light], draw: int = 0) -> Movements:
         """Put patterns on a module's input; return what moved, by the sites' names in the model."""
 
         def records(change: Tensor | None) -> list[AttentionRecord]:

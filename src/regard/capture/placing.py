@@ -174,13 +174,18 @@ def _alike(halves: Float[np.ndarray, "axis half group token"], around: Surroundi
 
 
 def _likeness(movement: Float[np.ndarray, "axis half token"], grid: Grid) -> float:
+    where, position = positions(grid)
+    return likeness(movement[..., where], position) if movement.shape[-1] == len(where) else 0.0
+
+
+def positions(
+    grid: Grid,
+) -> tuple[Bool[np.ndarray, " token"], Float[np.ndarray, "axis placed"]]:
+    """Return which tokens have a place, group after group, and it in 0 … 1 along each axis."""
     cells = grid.table.flatten()
-    if movement.shape[-1] != len(cells):
-        return 0.0
     where = cells != NO_PLACE
     rows, cols = np.divmod(cells[where] % (grid.rows * grid.cols), grid.cols)
-    position = np.stack([(rows + 0.5) / grid.rows, (cols + 0.5) / grid.cols])
-    return likeness(movement[..., where], position)
+    return where, np.stack([(rows + 0.5) / grid.rows, (cols + 0.5) / grid.cols])
 
 
 def place(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float64
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from regard.capture.modules import OutermostCall
-from regard.capture.structured_light import Pattern
+from regard.capture.structured_light import Light
 from regard.core.modes import evaluating
 from regard.core.record import AttentionRecord
 from regard.core.seeding import RandomState, generator, preserved_random_state
@@ -93,16 +93,20 @@ class Replay:
 
     def noise(self, draw: int) -> Tensor:
         """Return the noise that patterns modulate, of one of several draws."""
-        lit = self.leaves[self.lit]
-        noise = torch.randn(self.view, generator=generator(draw)).to(lit)
-        deviation = lit.float().std().nan_to_num()
-        return noise * (_STRENGTH * torch.where(deviation > 0, deviation, 1.0)).to(lit)
+        return noise_like(self.leaves[self.lit], self.view, draw)
 
     def full_name(self, site: str) -> str:
         """Return a site's name in the model, from its name in this module."""
         if not self.name:
             return site
         return self.name if site == type(self.module).__name__ else f"{self.name}.{site}"
+
+
+def noise_like(lit: Tensor, view: Sequence[int], draw: int) -> Tensor:
+    """Return noise of some shape, so strong that it is a small part of what it is added to."""
+    noise = torch.randn(tuple(view), generator=generator(draw)).to(lit)
+    deviation = lit.float().std().nan_to_num()
+    return noise * (_STRENGTH * torch.where(deviation > 0, deviation, 1.0)).to(lit)
 
 
 def replay_of(call: OutermostCall, model: nn.Module) -> Replay | None:
@@ -205,9 +209,18 @@ def readings_as_map(
     return []
 
 
+@runtime_checkable
+class Lit(Protocol):
+    """What is run again: it says what noise is put on what it lights."""
+
+    def noise(self, draw: int) -> Tensor:
+        """Return the noise that patterns modulate, of one of several draws."""
+        ...
+
+
 def movements(
-    replay: Replay,
-    light: Sequence[Pattern],
+    replay: Lit,
+    light: Sequence[Light],
     look: Callable[[Tensor | None], Iterable[AttentionRecord]],
     draw: int = 0,
 ) -> Movements:

@@ -9,6 +9,7 @@ Liu and Halioua 1984), and patterns of 1/2, 1, 3 and 9 periods make it unambiguo
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,6 +29,15 @@ _PLAINLY = 0.75
 _STILL = 1e-4
 # What varies less than this does so by rounding alone.
 _CONSTANT = 1e-9
+
+
+@runtime_checkable
+class Light(Protocol):
+    """What makes noise stronger in some places than in others."""
+
+    def light(self, noise: Tensor) -> Tensor:
+        """Return the noise, as strong in each place as it is bright there."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -52,11 +62,14 @@ class Pattern:
         """
         length = noise.shape[self.axis]
         u = (torch.arange(length, dtype=torch.float64) + 0.5) / length
-        angle = 2 * math.pi * self.periods * u - self.quarter * math.pi / 2
-        strength = ((1 + torch.cos(angle)) / 2).clamp(min=0).sqrt()
         shape = [1] * noise.dim()
         shape[self.axis] = length
-        return noise * strength.reshape(shape).to(noise)
+        return noise * self.strength(u).reshape(shape).to(noise)
+
+    def strength(self, u: Float[Tensor, " place"]) -> Float[Tensor, " place"]:
+        """Return what the noise is multiplied by at some places, in 0 … 1 along the axis."""
+        angle = 2 * math.pi * self.periods * u - self.quarter * math.pi / 2
+        return ((1 + torch.cos(angle)) / 2).clamp(min=0).sqrt()
 
 
 def opposite_halves(axes: Sequence[int]) -> list[Pattern]:
