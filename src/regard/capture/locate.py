@@ -4,7 +4,8 @@ No model family is known here. A pattern is put on the input, the model runs aga
 that move tell where they are (`structured_light`); the positions are then snapped to the lattice
 that they fill (`placing`, `lattice`). Convolutions below a site blur a pattern; so it is put on the
 input of the nearest module around the site that is given a map of the image, or the tokens of one,
-and on the image itself only where there is no such module.
+and on the image itself only where there is no such module. Deep in a trained model, where a token
+sees far beyond its own place, the tokens of the layer below are lit instead (`token_light`).
 
 A token that follows no pattern has no place: a class token, a register, an object query, a word.
 """
