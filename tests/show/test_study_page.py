@@ -134,6 +134,10 @@ def test_long_names_break_between_words_and_are_escaped():
     )
 
 
+def test_the_baseline_of_a_variant_breaks_between_its_words_too(page):
+    assert "matched by resnet8(<wbr>widths=<wbr>(" in page
+
+
 def test_pictures_stand_in_a_grid_with_their_verdicts(page):
     assert "Where they look" not in page
     found = small(pictures=2)
