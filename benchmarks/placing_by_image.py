@@ -33,7 +33,7 @@ def main() -> None:
     """Count, and write `results/placing_by_image.json`."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, default=Path("runs/scenes/conv_stem_vit"))
-    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--images", type=int, default=60)
     options = parser.parse_args()
     images = scenes.make(options.images, seed=SEED).images
     figures = {

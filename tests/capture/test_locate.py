@@ -295,6 +295,7 @@ def test_deep_in_a_model_tokens_are_placed_by_those_of_the_layer_below():
         for grid in (record.query_grid, record.key_grid):
             assert grid is not None, record.site
             assert_placed(grid, regular(8, 8, prefix=1), (8, 8))
+    assert not any(module._forward_pre_hooks for module in model.modules())
 
 
 SHUFFLED = torch.randperm(65, generator=torch.Generator().manual_seed(1))

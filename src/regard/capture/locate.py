@@ -168,7 +168,7 @@ class Search:
         }
         self.seen: dict[SiteCall, dict[str, Side]] = {call: {} for call in self.sites}
         self.plain: list[Grid] = []
-        self._handed: dict[str, Movements] = {}
+        self._handed: dict[tuple[SiteCall, str], Movements] = {}
 
     def run(self) -> Located:
         """Return where the tokens of every site lie.
@@ -254,11 +254,12 @@ class Search:
 
         None where the module's tokens are in another order than the queries of the site in it.
         """
-        if below.name not in self._handed:
+        lighting = below.source, below.name
+        if lighting not in self._handed:
             lit = lit_tokens(self.replay, below.module)
             light = [TokenPattern(half, below.grid) for half in opposite_halves((0, 1))]
-            self._handed[below.name] = {} if lit is None else self._moved(lit, light)
-        moved = self._handed[below.name]
+            self._handed[lighting] = {} if lit is None else self._moved(lit, light)
+        moved = self._handed[lighting]
         if agreement(moved.get(below.source, {}).get("query"), below.grid) < _AGREED:
             return set()
         sides = moved.get(call, {})
