@@ -241,6 +241,7 @@ class Search:
         order = list(self.sites)
         for source in reversed(order[: order.index(call)]):
             grid = self.seen[source]["query"].grid if self._is_sure(source, "query") else None
+            # Windows may have moved by a cell or two in between, which two halves would not tell.
             if grid is None or grid.groups > 1 or grid.frames > 1 or grid.tokens != tokens:
                 continue
             for module in self.sites[source].running:
