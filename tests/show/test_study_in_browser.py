@@ -10,8 +10,9 @@ pytestmark = pytest.mark.slow
 
 SHOWN = """return [...document.querySelectorAll('.drawn img')].map((image) =>
     [image.complete && image.naturalWidth, image.getBoundingClientRect().width]);"""
-NAMES = """return [...document.querySelectorAll('#variants tbody th')]
-    .map((head) => head.childNodes[0].textContent);"""
+NAMES = """return [...document.querySelectorAll('#variants tbody th')].map((head) =>
+    [...head.childNodes].filter((part) => part.nodeName !== 'SMALL')
+        .map((part) => part.textContent).join(''));"""
 CLICK = """[...document.querySelectorAll('#variants thead button')]
     .find((button) => button.textContent === arguments[0]).click();"""
 
