@@ -29,15 +29,17 @@ class Blended(nn.Module):
         return x + self.gamma * (self.mechanism(x, *context) - x)
 
 
-def starting_as_identity(known: Mechanism, mechanism: nn.Module) -> nn.Module:
-    """Return a mechanism so that it starts as the identity, and can leave it.
+def started(known: Mechanism, mechanism: nn.Module, start: str) -> nn.Module:
+    """Return a mechanism so that it starts as it should, and can leave that.
 
-    One that starts so by itself is left alone: of γ (m(x) − x) with γ = 0 and m(x) = x neither
-    factor has a gradient, and the mechanism would stay the identity for ever.
+    One that starts as the identity by itself is left alone: of γ (m(x) − x) with γ = 0 and
+    m(x) = x neither factor has a gradient, and the mechanism would stay the identity for ever.
 
     Args:
         known: its entry in the registry.
         mechanism: as it was built.
+        start: `paper` for as it was built, or `identity`.
 
     """
-    return mechanism if known.starts_as_identity else Blended(mechanism)
+    as_built = start == "paper" or known.starts_as_identity
+    return mechanism if as_built else Blended(mechanism)

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from regard.attention.blended import starting_as_identity
+from regard.attention.blended import started
 from regard.attention.options import one_of
 from regard.attention.places import InputSize, Probe, Where, find_places
 from regard.attention.registry import create, mechanisms
@@ -73,7 +73,7 @@ def insert(
         for place, module in places.items():
             features = _feature_map(place, calls[place])
             mechanism = create(name, features.shape[1], **options)
-            addition = mechanism if start == "paper" else starting_as_identity(known, mechanism)
+            addition = started(known, mechanism, start)
             addition.to(features.device, features.dtype).train(module.training)
             attached.append(_Attachment.attach(place, module, addition))
         _check_additions(name, start, calls, probe.run({a.place: a.addition for a in attached}))

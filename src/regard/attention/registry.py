@@ -45,6 +45,11 @@ class Mechanism:
     starts_as_identity: bool = False
 
     @property
+    def start(self) -> str:
+        """How networks put it in: gates as in their papers, other kinds as the identity."""
+        return "paper" if self.kind == "gate" else "identity"
+
+    @property
     def options(self) -> tuple[str, ...]:
         """The names of the options that the class takes, in its order."""
         return options_of(self.module, given=1)

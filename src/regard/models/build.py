@@ -107,8 +107,7 @@ def _attend(model: nn.Module, network: Network, attention: str, size: int) -> No
             return
         part = model.places[where]
         where = part.gate if gate else part.mixing
-    start = "paper" if gate else "identity"
-    insert(model, name, where, start=start, input_size=size, **options)
+    insert(model, name, where, start=mechanisms[name].start, input_size=size, **options)
 
 
 def _timm_network(name: str) -> Network:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.autograd.gradcheck import GradcheckError, gradcheck
 from torch.func import functional_call
 
-from regard.attention.blended import starting_as_identity
+from regard.attention.blended import started
 from regard.core.seeding import generator
 from regard.testing.mechanism_values import SIZES
 from regard.testing.subject import Subject
@@ -49,7 +49,7 @@ def moves_when_inserted(subject: Subject) -> None:
     parameters = list(mechanism.parameters())
     if subject.entry.output != "map" or not parameters:
         return
-    module = starting_as_identity(subject.entry, mechanism).train()
+    module = started(subject.entry, mechanism, "identity").train()
     before = [parameter.detach().clone() for parameter in parameters]
     inputs = subject.inputs()
     subject.require(

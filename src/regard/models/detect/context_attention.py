@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from regard.attention.blended import starting_as_identity
+from regard.attention.blended import started
 from regard.attention.registry import create, mechanisms
 from regard.core.shapes import ContextMap, FeatureMap
 
@@ -36,8 +36,7 @@ class ContextAttention(nn.Module):
         """
         mechanism = create(name, self.channels, **options)
         known = mechanisms[name]
-        gate = known.kind == "gate"
-        self.attention = mechanism if gate else starting_as_identity(known, mechanism)
+        self.attention = started(known, mechanism, known.start)
 
     def forward(self, x: FeatureMap, context: ContextMap) -> FeatureMap:
         """Attend: (batch, channel, height, width) to the same."""

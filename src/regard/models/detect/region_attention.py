@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from regard.attention.blended import starting_as_identity
+from regard.attention.blended import started
 from regard.attention.registry import create, mechanisms
 from regard.core.errors import InputError
 from regard.core.seeding import generator
@@ -70,8 +70,7 @@ class RegionAttention(nn.Module):
                 "and the regions of an image have no order; put it @head, over the cells of each "
                 "region, or choose another, such as multi_head"
             )
-        gate = known.kind == "gate"
-        self.attention = mechanism if gate else starting_as_identity(known, mechanism)
+        self.attention = started(known, mechanism, known.start)
         self.reads_context = known.context
 
     def forward(self, regions: Regions, counts: Sequence[int], context: ContextMap) -> Regions:
